@@ -1,0 +1,1 @@
+"""Petra: actor-based, consistent storage for Python programs."""
