@@ -1,0 +1,204 @@
+"""Every code block in the documents works: Python runs against a real server, settings load, commands exist.
+
+A fence in a language that nothing here can run fails, so that no block escapes. What is no code (a diagram, an output)
+is fenced as `text`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from petra_server.settings_catalogue import CATALOGUE
+from tests.support.server import ServerProcess
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+ADDRESS = "127.0.0.1:7475"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced or indented block of a document, and the first line of it."""
+
+    document: Path
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document.relative_to(ROOT)}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where a block runs: an empty folder, and a server that is there to be talked to."""
+
+    folder: Path
+    server: ServerProcess
+
+
+def blocks_of(document: Path) -> list[Block]:
+    tokens = MarkdownIt().parse(document.read_text())
+    return [
+        Block(document, (token.map or [0])[0] + 1, token.info.strip(), token.content)
+        for token in tokens
+        if token.type in {"fence", "code_block"}
+    ]
+
+
+BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
+
+
+def run_python(block: Block, stage: Stage) -> None:
+    """Runs the block as a program. `print(...)  # text` must print that text."""
+    program = block.text.replace(ADDRESS, stage.server.address)
+    result = run([sys.executable, "-W", "error", "-c", program], stage.folder)
+    expected = re.findall(r"^\s*print\(.*\)  # (.*)$", block.text, flags=re.MULTILINE)
+    assert result.stdout.splitlines() == expected
+
+
+def load_settings(block: Block, stage: Stage) -> None:
+    """`petra config` takes the block as its file and reports every key of it as set there."""
+    write_settings(block, stage.folder)
+    result = run_petra(["config", "--config", "petra.toml"], stage)
+    for key in tomllib.loads(block.text):
+        assert re.search(rf"^{key}\b.*petra\.toml", result.stdout, flags=re.MULTILINE), f"{key}: {result.stdout}"
+
+
+def run_console(block: Block, stage: Stage) -> None:
+    """Every line is a `$ command`: outputs belong into a block of their own."""
+    for line in block.text.splitlines():
+        assert line.startswith("$ "), f"{block}: not a `$ command`: {line}"
+        run_command(line.removeprefix("$ "), block, stage)
+
+
+def run_shell(block: Block, stage: Stage) -> None:
+    for line in block.text.splitlines():
+        if line.strip() and not line.startswith("#"):
+            run_command(line, block, stage)
+
+
+def run_command(line: str, block: Block, stage: Stage) -> None:
+    words = shlex.split(line)
+    variables: dict[str, str] = {}
+    while words and re.fullmatch(r"\w+=.*", words[0]):
+        name, _, variables[name] = words.pop(0).partition("=")
+    program, *arguments = words
+    assert program in COMMANDS, f"{block}: no test knows how to try {program!r}"
+    COMMANDS[program](arguments, variables, block, stage)
+
+
+def try_make(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
+    """The targets and variables are those of the Makefile. Not run: some would run these tests."""
+    makefile = (ROOT / "Makefile").read_text()
+    for argument in arguments:
+        name, assigns, _ = argument.partition("=")
+        pattern = rf"^{re.escape(name)} \?=" if assigns else rf"^{re.escape(name)}:"
+        assert re.search(pattern, makefile, flags=re.MULTILINE), f"{block}: the Makefile has no {name}"
+    assert not variables
+
+
+def try_petra(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
+    """`petra config` is run, and `petra serve` is run up to the moment when it serves, on a free port and in a new folder."""
+    for other in blocks_of(block.document):
+        if other.language == "toml":
+            write_settings(other, stage.folder)
+    if arguments[0] != "serve":
+        run_petra(arguments, stage, variables)
+        return
+    run_petra(["config", *arguments[1:]], stage, variables)
+    given = [argument.replace("petra.toml", str(stage.folder / "petra.toml")) for argument in arguments[1:]]
+    with ServerProcess(stage.folder / "data", *without_place(given), env=variables) as server:
+        assert server.terminate() == 0
+
+
+def without_place(arguments: list[str]) -> Iterator[str]:
+    """Leaves out --data and --listen, which ServerProcess gives itself."""
+    words = iter(arguments)
+    for word in words:
+        if word in {"--data", "--listen"}:
+            next(words)
+        elif not word.startswith(("--data=", "--listen=")):
+            yield word
+
+
+def try_docker(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
+    """There may be no engine here: ports, volumes and variables are compared with the Dockerfile."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert arguments[0] in {"build", "run"}, f"{block}: docker {arguments[0]}"
+    for option, value in zip(arguments, arguments[1:], strict=False):
+        if option in {"-p", "--publish"}:
+            assert f"EXPOSE {value.rpartition(':')[2]}\n" in dockerfile, f"{block}: port of {value}"
+        if option in {"-v", "--volume"}:
+            assert f"VOLUME {value.partition(':')[2]}\n" in dockerfile, f"{block}: volume of {value}"
+        if option in {"-e", "--env"}:
+            assert value.partition("=")[0].removeprefix("PETRA_").lower() in CATALOGUE, f"{block}: {value}"
+    assert not variables
+
+
+def write_settings(block: Block, folder: Path) -> None:
+    (folder / "petra.toml").write_text(block.text)
+
+
+def run_petra(
+    arguments: list[str], stage: Stage, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "petra_server", *arguments], stage.folder, variables)
+
+
+def run(command: list[str], folder: Path, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(command, cwd=folder, env=os.environ | (variables or {}), capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result
+
+
+COMMANDS: dict[str, Callable[[list[str], dict[str, str], Block, Stage], None]] = {
+    "docker": try_docker,
+    "make": try_make,
+    "petra": try_petra,
+}
+
+RUNNERS: dict[str, Callable[[Block, Stage], None]] = {
+    "bash": run_shell,
+    "console": run_console,
+    "python": run_python,
+    "sh": run_shell,
+    "shell": run_shell,
+    "text": lambda block, stage: None,
+    "toml": load_settings,
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with ServerProcess(tmp_path_factory.mktemp("documents") / "data") as server:
+        yield server
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_the_block_works(block: Block, server: ServerProcess, tmp_path: Path) -> None:
+    assert block.language in RUNNERS, f"{block}: {block.language or 'no language'}: one of {', '.join(RUNNERS)}"
+    RUNNERS[block.language](block, Stage(tmp_path, server))
+
+
+def test_the_documents_are_found() -> None:
+    assert {"README.md", "CONTRIBUTING.md"} <= {document.name for document in DOCUMENTS}
+    assert any(block.language == "python" for block in BLOCKS)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", document.read_text())
+    missing = [target for target in targets if not (document.parent / target).exists()]
+    assert not missing, f"{document.name} links to {missing}"
