@@ -20,9 +20,7 @@ def main() -> int:
     port = os.environ.get("PETRA_LISTEN", "127.0.0.1:7475").rpartition(":")[2]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS
-            )
+            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.RpcError as error:
             sys.stderr.write(f"no answer on port {port}: {error.code().name}\n")
             return 1

@@ -14,6 +14,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,7 @@ def try_make(arguments: list[str], variables: dict[str, str], block: Block, stag
 
 
 def try_petra(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
-    """`petra config` is run, and `petra serve` is run up to the moment when it serves, on a free port and in a new folder."""
+    """Runs it; `petra serve` until it serves, on a free port and in a new folder."""
     for other in blocks_of(block.document):
         if other.language == "toml":
             write_settings(other, stage.folder)
@@ -137,7 +138,7 @@ def try_docker(arguments: list[str], variables: dict[str, str], block: Block, st
     """There may be no engine here: ports, volumes and variables are compared with the Dockerfile."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert arguments[0] in {"build", "run"}, f"{block}: docker {arguments[0]}"
-    for option, value in zip(arguments, arguments[1:], strict=False):
+    for option, value in pairwise(arguments):
         if option in {"-p", "--publish"}:
             assert f"EXPOSE {value.rpartition(':')[2]}\n" in dockerfile, f"{block}: port of {value}"
         if option in {"-v", "--volume"}:
