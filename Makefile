@@ -119,4 +119,4 @@ lock: $(VENV)/.stamp
 
 clean:
 	rm -rf $(VENV) $(PROTO_VENV) $(LOWEST_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find client server tests bench deploy -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

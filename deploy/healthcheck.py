@@ -10,7 +10,7 @@ import os
 import sys
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
 
 TIMEOUT_SECONDS = 3
 
@@ -19,8 +19,13 @@ def main() -> int:
     """The exit code; on failure the reason is on standard error."""
     port = os.environ.get("PETRA_LISTEN", "127.0.0.1:7475").rpartition(":")[2]
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
+            answer = check(health_pb2.HealthCheckRequest(), timeout=TIMEOUT_SECONDS)
         except grpc.RpcError as error:
             sys.stderr.write(f"no answer on port {port}: {error.code().name}\n")
             return 1
