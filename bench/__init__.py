@@ -1,0 +1,1 @@
+"""Measures Petra, beside other servers and in the same run. `python -m bench list` says what there is."""

@@ -1,0 +1,161 @@
+"""Child processes of a benchmark: every server and every load generator runs in a process of its own.
+
+A `ChildProcess` is started in a session of its own, so that Ctrl-C reaches the benchmark only, which then ends its
+children in order. Whoever starts one leaves its `with` block, and then nothing of it runs any more. The thread that
+reads the child's output is the only one that touches `_tail`; lines reach the owner through a queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+T = TypeVar("T")
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# What is kept of a child's output for an error message.
+_TAIL_LINES = 40
+
+
+class BenchError(Exception):
+    """A benchmark cannot go on; the message says why."""
+
+
+class Unavailable(Exception):
+    """Something that is not part of Petra is missing; the message says how to get it."""
+
+
+class ChildProcess:
+    """A process with its standard output and error merged into lines.
+
+    `wait_for` reads lines until one tells what the caller waits for. Leaving the block sends SIGTERM, waits for a
+    grace, and then kills the whole process group.
+    """
+
+    def __init__(self, name: str, argv: Sequence[str], *, environment: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self._argv = list(argv)
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Starts it. Does not wait for anything."""
+        self._process = subprocess.Popen(
+            self._argv,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=REPOSITORY,
+            env=self._environment,
+            start_new_session=True,
+        )
+        threading.Thread(target=self._read, daemon=True, name=f"output of {self.name}").start()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    def wait_for(self, tell: Callable[[str], T | None], *, timeout_s: float) -> T:
+        """The first thing that `tell` makes of a line. BenchError with the output when it ends or takes too long."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                raise BenchError(f"{self.name}: nothing within {timeout_s:.0f} s. Its output:\n{self.tail()}") from None
+            if line is None:
+                raise BenchError(f"{self.name} ended with {self._running.wait()}. Its output:\n{self.tail()}")
+            told = tell(line)
+            if told is not None:
+                return told
+
+    def send(self, line: str) -> None:
+        """Writes one line to its standard input."""
+        stdin = self._running.stdin
+        assert stdin is not None
+        stdin.write(line + "\n")
+        stdin.flush()
+
+    def kill(self) -> None:
+        """SIGKILL to it and to whatever it started; returns when it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._running.pid, signal.SIGKILL)
+        self._running.wait()
+
+    def stop(self, grace_s: float = 20.0) -> int:
+        """SIGTERM, then SIGKILL after the grace. The exit code; 0 when it was never started."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self.kill()
+        return self._process.wait()
+
+    def tail(self) -> str:
+        """The last lines of its output."""
+        return "\n".join(self._tail)
+
+    @property
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise BenchError(f"{self.name} was not started")
+        return self._process
+
+    def _read(self) -> None:
+        output = self._running.stdout
+        assert output is not None
+        for line in output:
+            self._tail.append(line.rstrip("\n"))
+            self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+
+def run(argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> str:
+    """Runs a program to its end and gives its standard output. BenchError when it fails or takes too long."""
+    process = subprocess.Popen(
+        list(argv),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+    try:
+        output, errors = process.communicate(stdin, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{Path(argv[0]).name} did not end within {timeout_s:.0f} s") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    if process.returncode != 0:
+        raise BenchError(f"{Path(argv[0]).name} ended with {process.returncode}:\n{output[-2000:]}{errors[-2000:]}")
+    return output

@@ -1,0 +1,173 @@
+"""What a benchmark leaves behind: tables on standard output and one JSON file under bench/results.
+
+The file names versions, settings and the number of processors, never a machine or a path, so that it can be committed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.process import REPOSITORY
+from bench.runs import Outcome, Spread
+
+# Anything that json.dumps takes.
+Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
+
+RESULTS = REPOSITORY / "bench" / "results"
+
+_PACKAGES = ("petra", "grpcio", "protobuf", "rocksdict")
+
+
+def say(line: str) -> None:
+    """Progress, on standard error, so that standard output holds the tables alone."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell: the first to the left, the others to the right."""
+    lines = [list(header), *[list(row) for row in rows]]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    drawn = [
+        "  ".join(
+            cell.ljust(width) if column == 0 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
+    return "\n".join([drawn[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *drawn[1:]])
+
+
+def outcome_table(outcome: Outcome) -> str:
+    """A contest's rates, its ratios to the baseline, and its targets."""
+    contest = outcome.contest
+    header = [contest.title, contest.unit, "min", "max", "p50 ms", "p99 ms"]
+    header += [f"/ {contest.baseline or '-'}", f"{contest.subject or '-'} /", "target"]
+    rows = []
+    for contestant in contest.contestants:
+        rates = outcome.rates(contestant.name)
+        beside = outcome.beside(contestant.name)
+        row = [contestant.name, *(f"{figure:,.0f}" for figure in (rates.median, rates.least, rates.most))]
+        row += [f"{beside[name].median:.2f}" if name in beside else "" for name in ("p50_ms", "p99_ms")]
+        for ratios in (outcome.ratios(contestant.name), outcome.advantages(contestant.name)):
+            row.append("" if ratios is None else f"{ratios.median:.2f}")
+        row.append(_target_text(outcome, contestant.name))
+        rows.append(row)
+    return table(header, rows)
+
+
+def _target_text(outcome: Outcome, contestant: str) -> str:
+    texts = []
+    for target in outcome.contest.targets:
+        if target.contestant != contestant:
+            continue
+        ratios = outcome.ratios(contestant)
+        if target.at_baseline is not None:
+            met = outcome.rates(contestant).median >= target.at_least
+            texts.append(f">= {target.at_least:,.0f}: {_verdict(met)}")
+        if ratios is not None:
+            texts.append(f">= {target.ratio:.2f} x: {_verdict(ratios.median >= target.ratio)}")
+    return ", ".join(texts)
+
+
+def _verdict(met: bool) -> str:
+    return "met" if met else "MISSED"
+
+
+def outcome_json(outcome: Outcome) -> dict[str, Json]:
+    """A contest with all of its runs."""
+    contest = outcome.contest
+    contestants: dict[str, Json] = {}
+    for contestant in contest.contestants:
+        ratios, advantages = outcome.ratios(contestant.name), outcome.advantages(contestant.name)
+        contestants[contestant.name] = {
+            "rate": spread_json(outcome.rates(contestant.name)),
+            "beside": {name: spread_json(spread) for name, spread in outcome.beside(contestant.name).items()},
+            "of_baseline": None if ratios is None else spread_json(ratios),
+            "subject_of_it": None if advantages is None else spread_json(advantages),
+        }
+    targets: list[Json] = [
+        {"contestant": target.contestant, "at_least": target.at_least, "at_baseline": target.at_baseline}
+        for target in contest.targets
+    ]
+    return {
+        "name": contest.name,
+        "title": contest.title,
+        "unit": contest.unit,
+        "baseline": contest.baseline,
+        "subject": contest.subject,
+        "contestants": contestants,
+        "targets": targets,
+    }
+
+
+def spread_json(spread: Spread) -> dict[str, Json]:
+    """A figure's median, extremes and runs, to four significant digits."""
+    return {
+        "median": _rounded(spread.median),
+        "min": _rounded(spread.least),
+        "max": _rounded(spread.most),
+        "runs": [_rounded(run) for run in spread.runs],
+    }
+
+
+def _rounded(figure: float) -> float:
+    return float(f"{figure:.4g}")
+
+
+def environment(scratch: Path) -> dict[str, Json]:
+    """What the figures depend on, beside the settings."""
+    versions: dict[str, Json] = {}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpus": os.cpu_count(),
+        "packages": versions,
+        "fdatasync_4k_ms": _rounded(_fdatasync_ms(scratch)),
+    }
+
+
+def _fdatasync_ms(directory: Path, times: int = 100) -> float:
+    """The median time of an appended 4 KiB page reaching the disk: what a durable write cannot go below."""
+    path = directory / "fdatasync"
+    durations = []
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    try:
+        for _ in range(times):
+            os.write(descriptor, bytes(4096))
+            started = time.perf_counter()
+            os.fdatasync(descriptor)
+            durations.append(time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+        path.unlink()
+    return statistics.median(durations) * 1000
+
+
+def write_results(name: str, settings: Mapping[str, Json], scratch: Path, figures: Mapping[str, Json]) -> Path:
+    """Writes bench/results/<name>.json and says where."""
+    document: dict[str, Json] = {
+        "name": name,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "environment": environment(scratch),
+        "settings": settings,
+        **figures,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    say(f"written: {path.relative_to(REPOSITORY)}")
+    return path
