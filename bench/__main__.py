@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import large, server, ycsb
-from bench.process import BenchError, Unavailable
-from bench.report import say
+from bench.process import REPOSITORY, BenchError, Unavailable
+from bench.report import Folders, say
 
 
 @dataclass(frozen=True, slots=True)
 class _Benchmark:
     about: str
     configure: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Path], None]
+    run: Callable[[argparse.Namespace, Folders], None]
 
 
 def _configure_server(parser: argparse.ArgumentParser) -> None:
@@ -29,9 +29,9 @@ def _configure_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--alone", action="store_true", help="only Petra and the echo, no other servers")
 
 
-def _run_server(arguments: argparse.Namespace, scratch: Path) -> None:
+def _run_server(arguments: argparse.Namespace, folders: Folders) -> None:
     rounds, seconds = (2, 0.5) if arguments.quick else (arguments.repeat, arguments.seconds)
-    server.measure(server.Options(rounds, seconds, arguments.only, arguments.alone), scratch)
+    server.measure(server.Options(rounds, seconds, arguments.only, arguments.alone), folders)
 
 
 def _configure_ycsb(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def _configure_ycsb(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scan", choices=ycsb.SCANS, default="object", help="what E scans (default: object)")
 
 
-def _run_ycsb(arguments: argparse.Namespace, scratch: Path) -> None:
+def _run_ycsb(arguments: argparse.Namespace, folders: Folders) -> None:
     quick = arguments.quick
     options = ycsb.Options(
         workloads=arguments.workload or list("ABCDEF"),
@@ -57,7 +57,7 @@ def _run_ycsb(arguments: argparse.Namespace, scratch: Path) -> None:
         in_flight=arguments.in_flight,
         scan=arguments.scan,
     )
-    ycsb.measure(options, scratch)
+    ycsb.measure(options, folders)
 
 
 def _configure_large(parser: argparse.ArgumentParser) -> None:
@@ -66,14 +66,14 @@ def _configure_large(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one run of reads (default: 5)")
 
 
-def _run_large(arguments: argparse.Namespace, scratch: Path) -> None:
+def _run_large(arguments: argparse.Namespace, folders: Folders) -> None:
     quick = arguments.quick
     options = large.Options(
         rounds=2 if quick else arguments.repeat,
         keys=20_000 if quick else arguments.keys,
         seconds=0.5 if quick else arguments.seconds,
     )
-    large.measure(options, scratch)
+    large.measure(options, folders)
 
 
 _BENCHMARKS = {
@@ -88,18 +88,23 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     shared.add_argument("--quick", action="store_true", help="a few seconds, to see that it works; no figures to quote")
     shared.add_argument("--scratch", type=Path, help="where the servers keep their data (default: a temporary folder)")
+    shared.add_argument(
+        "--results", type=Path, help="where the results go (default: bench/results; quick: build/bench)"
+    )
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, parents=[shared])
     commands = parser.add_subparsers(dest="benchmark", metavar="BENCHMARK")
     commands.add_parser("list", help="name the benchmarks")
     for name, benchmark in _BENCHMARKS.items():
         benchmark.configure(commands.add_parser(name, help=benchmark.about, parents=[shared]))
-    return parser.parse_args(argv, argparse.Namespace(quick=False, scratch=None))
+    return parser.parse_args(argv, argparse.Namespace(quick=False, scratch=None, results=None))
 
 
 def _run(name: str, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix=f"petra-bench-{name}-", dir=arguments.scratch) as scratch:
+        # What a quick run finds is not worth to be kept with the project.
+        results = arguments.results or REPOSITORY / ("build/bench" if arguments.quick else "bench/results")
         say(f"== {name}: {_BENCHMARKS[name].about}")
-        _BENCHMARKS[name].run(arguments, Path(scratch))
+        _BENCHMARKS[name].run(arguments, Folders(Path(scratch), results))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -118,7 +123,7 @@ def main(argv: Sequence[str]) -> int:
             passed_on = [flag for flag in ("--quick",) if arguments.quick]
             for name in _BENCHMARKS:
                 whole = _parse([name, *passed_on])
-                whole.scratch = arguments.scratch
+                whole.scratch, whole.results = arguments.scratch, arguments.results
                 _run(name, whole)
     except BenchError as error:
         print(f"FAILED: {error}", file=sys.stderr)

@@ -118,12 +118,13 @@ def _run_together(shapes: Sequence[H2Load], requests: Sequence[int], scratch: Pa
             process.kill()
             process.wait()
     spans = [
-        _checked_seconds(shape, count, output) for shape, count, output in zip(shapes, requests, outputs, strict=True)
+        checked_seconds(shape, count, output) for shape, count, output in zip(shapes, requests, outputs, strict=True)
     ]
     return _Load(sum(requests), max(spans), [latency for log in logs for latency in _latencies_ms(log)])
 
 
-def _checked_seconds(shape: H2Load, requests: int, output: str) -> float:
+def checked_seconds(shape: H2Load, requests: int, output: str) -> float:
+    """How long a run took, of which `output` tells; BenchError unless every answer was good."""
     finished, counted, traffic = _FINISHED.search(output), _REQUESTS.search(output), _TRAFFIC.search(output)
     if finished is None or counted is None or traffic is None:
         raise BenchError(f"h2load said something unexpected:\n{output}")

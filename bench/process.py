@@ -50,6 +50,7 @@ class ChildProcess:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> None:
         """Starts it. Does not wait for anything."""
@@ -64,7 +65,8 @@ class ChildProcess:
             env=self._environment,
             start_new_session=True,
         )
-        threading.Thread(target=self._read, daemon=True, name=f"output of {self.name}").start()
+        self._reader = threading.Thread(target=self._read, daemon=True, name=f"output of {self.name}")
+        self._reader.start()
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,7 +117,14 @@ class ChildProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_s)
         self.kill()
-        return self._process.wait()
+        # Nobody holds the other ends any more, so the thread comes to its end before its pipe is closed.
+        assert self._reader is not None
+        self._reader.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+        return self._process.returncode
 
     def tail(self) -> str:
         """The last lines of its output."""

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: tables on standard output and one JSON file under bench/results.
+"""What a benchmark leaves behind: tables on standard output and a JSON file.
 
 The file names versions, settings and the number of processors, never a machine or a path, so that it can be committed.
 """
@@ -14,15 +14,13 @@ import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench.process import REPOSITORY
 from bench.runs import Outcome, Spread
 
 # Anything that json.dumps takes.
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
-
-RESULTS = REPOSITORY / "bench" / "results"
 
 _PACKAGES = ("petra", "grpcio", "protobuf", "rocksdict")
 
@@ -157,17 +155,25 @@ def _fdatasync_ms(directory: Path, times: int = 100) -> float:
     return statistics.median(durations) * 1000
 
 
-def write_results(name: str, settings: Mapping[str, Json], scratch: Path, figures: Mapping[str, Json]) -> Path:
-    """Writes bench/results/<name>.json and says where."""
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where servers keep their data while a benchmark runs, and where its results stay."""
+
+    scratch: Path
+    results: Path
+
+
+def write_results(name: str, settings: Mapping[str, Json], folders: Folders, figures: Mapping[str, Json]) -> Path:
+    """Writes <name>.json into the folder of the results."""
     document: dict[str, Json] = {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "environment": environment(scratch),
+        "environment": environment(folders.scratch),
         "settings": settings,
         **figures,
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folders.results.mkdir(parents=True, exist_ok=True)
+    path = folders.results / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    say(f"written: {path.relative_to(REPOSITORY)}")
+    say(f"written: {path}")
     return path

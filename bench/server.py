@@ -6,7 +6,6 @@ import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from bench import h2load, peers, report
 from bench.peers import Peer, Work
@@ -16,7 +15,7 @@ from bench.peers.petra import PetraPeer, unary_payloads
 from bench.peers.redis import RedisPeer
 from bench.peers.workerd import WorkerdPeer
 from bench.process import Unavailable
-from bench.report import Json, say
+from bench.report import Folders, Json, say
 from bench.runs import Contest, Contestant, Outcome, Target, hold
 
 NAME = "server"
@@ -63,10 +62,10 @@ class Options:
     alone: bool = False
 
 
-def measure(options: Options, scratch: Path) -> list[Outcome]:
+def measure(options: Options, folders: Folders) -> list[Outcome]:
     """Holds the contests, prints their tables and writes the results. Unavailable without the load generator."""
     h2load.require()
-    work = Work(scratch=scratch, seconds=options.seconds)
+    work = Work(scratch=folders.scratch, seconds=options.seconds)
     with contextlib.ExitStack() as running:
         present: list[Peer] = []
         skipped: list[str] = []
@@ -83,7 +82,7 @@ def measure(options: Options, scratch: Path) -> list[Outcome]:
             print(report.outcome_table(outcome), end="\n\n")
         for reason in skipped:
             print(f"SKIPPED: {reason}")
-        report.write_results(NAME, _settings(options, work), scratch, _figures(outcomes, present, skipped))
+        report.write_results(NAME, _settings(options, work), folders, _figures(outcomes, present, skipped))
     return outcomes
 
 

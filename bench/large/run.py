@@ -16,7 +16,7 @@ from bench.large import load, reads
 from bench.large.keys import VALUE_BYTES, key, value
 from bench.petra import SERVICE, PetraServer, call
 from bench.process import BenchError, ChildProcess, run
-from bench.report import Json, say
+from bench.report import Folders, Json, say
 from bench.runs import Contest, Contestant, Outcome, Sample, Spread, hold
 from petra.v1 import storage_pb2
 
@@ -56,11 +56,11 @@ class _Store:
     memory: dict[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def measure(options: Options, scratch: Path) -> None:
+def measure(options: Options, folders: Folders) -> None:
     """Runs all of it, prints the tables and writes the results."""
     stores = [
-        _Store(f"{_SMALL_KEYS:,} keys", scratch / "small", _SMALL_KEYS),
-        _Store(f"{options.keys:,} keys", scratch / "large", options.keys),
+        _Store(f"{_SMALL_KEYS:,} keys", folders.scratch / "small", _SMALL_KEYS),
+        _Store(f"{options.keys:,} keys", folders.scratch / "large", options.keys),
     ]
     load_rates = [_load(store) for store in stores]
     outcomes = _measure_reads(stores, options)
@@ -80,7 +80,7 @@ def measure(options: Options, scratch: Path) -> None:
         "stores": [_json(store, rate) for store, rate in zip(stores, load_rates, strict=True)],
         "contests": [report.outcome_json(outcome) for outcome in outcomes],
     }
-    report.write_results(NAME, settings, scratch, figures)
+    report.write_results(NAME, settings, folders, figures)
 
 
 def _load(store: _Store) -> float:

@@ -1,8 +1,9 @@
-"""A client process of a workload: it loads its share of the records, or does its share of the operations.
+"""A client process of a workload: it loads its share of the records, and then does its share of the operations.
 
-Started as `python -m bench.ycsb.client SETTINGS` with settings in JSON. It prints `ready`, waits for a line on its
-standard input so that all clients begin together, and writes what it did and what it was told to the file that the
-settings name. On the way it holds every read against what this client knew when it asked.
+Started as `python -m bench.ycsb.client SETTINGS` with settings in JSON. It prints `ready` and waits for a line on its
+standard input before each of the two, so that all clients begin together, and at the end writes what it did and what
+it was told to the file that the settings name, and prints `done`. On the way it holds every read against what this
+client knew when it asked.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from bench.ycsb.workloads import (
     unpack,
 )
 
-# Ids of writes are unique over all clients of both phases: the client's number stands above this bit.
+# Ids of writes are unique over all clients: the client's number stands above this bit.
 _WRITE_BITS = 40
 
 # A read-modify-write that loses so often in a row does not get anywhere.
@@ -45,13 +46,12 @@ _ATTEMPTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One client's part. `index` is its number of `clients`; in the load phase `operations` does not count."""
+    """One client's part. `index` is its number of `clients`."""
 
     address: str
     transport: str
     workload: str
     layout: str
-    phase: str
     records: int
     operations: int
     index: int
@@ -63,10 +63,10 @@ class Settings:
 
 @dataclass(slots=True)
 class Report:
-    """What a client did and was told; times are of the system's monotonic clock."""
+    """What a client did and was told; begin and end are of the system's monotonic clock."""
 
-    began: float = 0.0
-    ended: float = 0.0
+    loading: tuple[float, float] = (0.0, 0.0)
+    working: tuple[float, float] = (0.0, 0.0)
     latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     written: list[tuple[int, int, int]] = field(default_factory=list)
     unknown: list[tuple[int, int]] = field(default_factory=list)
@@ -83,10 +83,10 @@ def open_store(transport: str, address: str) -> Store:
 class Client:
     """Does one client's operations, so many at a time, and keeps the report."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.report = Report()
         self._settings = settings
-        self._store = store
+        self._store: Store = open_store(settings.transport, settings.address)
         self._workload = WORKLOADS[settings.workload]
         self._layout = Layout(settings.layout)
         self._random = random.Random(settings.seed)
@@ -94,8 +94,7 @@ class Client:
         self._shares = list(self._workload.mix.values())
         self._zipfian = Zipfian(settings.records)
         self._left = settings.operations
-        source = settings.index if settings.phase == "load" else settings.clients + settings.index
-        self._writes = source << _WRITE_BITS
+        self._writes = settings.index << _WRITE_BITS
         # The records that this client inserted, in the order of their acknowledgements.
         self._inserted: list[int] = []
         self._next_insert = settings.records + settings.index
@@ -107,20 +106,31 @@ class Client:
         self._loaded_keys: list[str] = []
 
     async def load(self) -> None:
-        """Writes this client's share of the records."""
+        """Writes this client's share of the records, always by the pipeline, which is faster."""
         settings = self._settings
         numbers = iter(range(settings.index, settings.records, settings.clients))
+        measured, self._store = self._store, open_store("pipeline", settings.address)
+        began = time.monotonic()
         await asyncio.gather(*(self._load_from(numbers) for _ in range(settings.in_flight)))
+        self.report.loading = (began, time.monotonic())
+        await self._store.close()
+        self._store = measured
 
     async def _load_from(self, numbers: Iterator[int]) -> None:
         for number in numbers:
             await self._write(number, counter=0)
 
-    async def run(self) -> None:
-        """Does this client's share of the operations."""
+    async def work(self) -> None:
+        """Does this client's share of the operations, and closes the store."""
+        began = time.monotonic()
+        await asyncio.gather(*(self._work() for _ in range(self._settings.in_flight)))
+        self.report.working = (began, time.monotonic())
+        await self._store.close()
+
+    def prepare(self) -> None:
+        """Does what costs time and is no part of the work."""
         if Kind.SCAN in self._workload.mix:
             self._loaded_keys = sorted(record_key(number) for number in range(self._settings.records))
-        await asyncio.gather(*(self._work() for _ in range(self._settings.in_flight)))
 
     async def _work(self) -> None:
         while self._left > 0:
@@ -256,20 +266,23 @@ def told(reports: Iterable[Report]) -> tuple[list[Written], list[Unknown]]:
 
 
 async def _do(settings: Settings) -> Report:
-    store = open_store(settings.transport, settings.address)
-    client = Client(settings, store)
-    print("ready", flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    client.report.began = time.monotonic()
-    await (client.load() if settings.phase == "load" else client.run())
-    client.report.ended = time.monotonic()
-    await store.close()
+    client = Client(settings)
+    client.prepare()
+    await _go()
+    await client.load()
+    await _go()
+    await client.work()
     return client.report
 
 
+async def _go() -> None:
+    print("ready", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+
+
 def _main(settings: Settings) -> None:
-    done = asyncio.run(_do(settings))
-    Path(settings.report).write_text(json.dumps(asdict(done)), encoding="utf-8")
+    report = asyncio.run(_do(settings))
+    Path(settings.report).write_text(json.dumps(asdict(report)), encoding="utf-8")
     print("done", flush=True)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import report
 from bench.petra import PetraServer
 from bench.process import BenchError, ChildProcess
-from bench.report import Json, say
+from bench.report import Folders, Json, say
 from bench.runs import Spread, percentile
 from bench.ycsb.check import Stored, violations
 from bench.ycsb.client import Report, Settings, open_store, read_report, told
@@ -24,7 +24,7 @@ NAME = "ycsb"
 TRANSPORTS = ("pipeline", "unary")
 SCANS = ("object", "flat")
 
-_CLIENT_TIMEOUT_S = 900.0
+_PHASE_TIMEOUT_S = 900.0
 _READERS = 64
 
 
@@ -54,12 +54,12 @@ class Run:
     failures: Sequence[str]
 
 
-def measure(options: Options, scratch: Path) -> dict[str, list[Run]]:
+def measure(options: Options, folders: Folders) -> dict[str, list[Run]]:
     """Runs the workloads, prints their table and writes the results. BenchError when a store is not as it must be."""
     runs: dict[str, list[Run]] = {name: [] for name in options.workloads}
     for round_number in range(options.rounds):
         for name in options.workloads:
-            runs[name].append(_run(WORKLOADS[name], options, scratch / f"{name}-{round_number}", round_number))
+            runs[name].append(_run(WORKLOADS[name], options, folders.scratch / f"{name}-{round_number}", round_number))
             last = runs[name][-1]
             say(
                 f"  {name}: round {round_number + 1}/{options.rounds}: {last.operations_per_second:,.0f} ops/s, "
@@ -67,7 +67,7 @@ def measure(options: Options, scratch: Path) -> dict[str, list[Run]]:
             )
     print(_table(runs), end="\n\n")
     settings: dict[str, Json] = {**asdict(options), "fields": FIELDS, "field_bytes": FIELD_BYTES}
-    report.write_results(NAME, settings, scratch, {"workloads": {name: _json(name, runs[name]) for name in runs}})
+    report.write_results(NAME, settings, folders, {"workloads": {name: _json(name, runs[name]) for name in runs}})
     return runs
 
 
@@ -77,82 +77,68 @@ def _run(workload: Workload, options: Options, scratch: Path, seed: int) -> Run:
         layout = Layout.FLAT
     scratch.mkdir()
     with PetraServer(scratch / "data") as server:
-        shared = _Clients(server.address, workload, layout, options, scratch, seed)
-        loads = shared.run("load")
-        works = shared.run("run")
-        written, unknown = told([*loads, *works])
+        reports = _run_clients(server.address, workload, layout, options, scratch, seed)
+        written, unknown = told(reports)
         numbers = {one.number for one in written} | {one.number for one in unknown}
         stored = asyncio.run(_read_all(server.address, layout, numbers))
         counted = Kind.READ_MODIFY_WRITE in workload.mix
-        wrong = [sentence for one in works for sentence in one.wrong]
+        wrong = [sentence for one in reports for sentence in one.wrong]
         wrong += violations(written, unknown, stored, counted=counted)
         if wrong:
             raise BenchError(f"workload {workload.name}: {len(wrong)} things are wrong: " + "; ".join(wrong[:10]))
     latencies = {
-        str(kind): sorted(latency for one in works for latency in one.latencies_ms.get(kind, []))
+        str(kind): sorted(latency for one in reports for latency in one.latencies_ms.get(kind, []))
         for kind in workload.mix
     }
     return Run(
-        operations_per_second=sum(map(len, latencies.values())) / _span(works),
-        loads_per_second=options.records / _span(loads),
+        operations_per_second=sum(map(len, latencies.values())) / _span([one.working for one in reports]),
+        loads_per_second=options.records / _span([one.loading for one in reports]),
         latencies_ms=latencies,
-        conflicts=sum(one.conflicts for one in works),
+        conflicts=sum(one.conflicts for one in reports),
         acknowledged=len(written),
-        failures=[failure for one in works for failure in one.failures],
+        failures=[failure for one in reports for failure in one.failures],
     )
 
 
-def _span(reports: Sequence[Report]) -> float:
-    return max(one.ended for one in reports) - min(one.began for one in reports)
+def _span(spans: Sequence[tuple[float, float]]) -> float:
+    return max(end for _, end in spans) - min(begin for begin, _ in spans)
 
 
-@dataclass(frozen=True, slots=True)
-class _Clients:
-    """The client processes of a run; each phase has its own."""
-
-    address: str
-    workload: Workload
-    layout: Layout
-    options: Options
-    scratch: Path
-    seed: int
-
-    def run(self, phase: str) -> list[Report]:
-        """Runs a phase to its end."""
-        # Loading is not what is measured, so it takes the faster way.
-        transport = "pipeline" if phase == "load" else self.options.transport
-        paths = [self.scratch / f"{phase}-{index}.json" for index in range(self.options.clients)]
-        with contextlib.ExitStack() as running:
-            clients = [
-                running.enter_context(self._client(phase, transport, index, path)) for index, path in enumerate(paths)
-            ]
-            for client in clients:
-                client.wait_for(lambda line: line == "ready" or None, timeout_s=60)
-            for client in clients:
-                client.send("go")
-            for client in clients:
-                client.wait_for(lambda line: line == "done" or None, timeout_s=_CLIENT_TIMEOUT_S)
-        return [read_report(path) for path in paths]
-
-    def _client(self, phase: str, transport: str, index: int, path: Path) -> ChildProcess:
-        options = self.options
-        settings = Settings(
-            address=self.address,
-            transport=transport,
-            workload=self.workload.name,
-            layout=self.layout,
-            phase=phase,
+def _run_clients(
+    address: str, workload: Workload, layout: Layout, options: Options, scratch: Path, seed: int
+) -> list[Report]:
+    """Runs the client processes from their start to their end."""
+    parts = [
+        Settings(
+            address=address,
+            transport=options.transport,
+            workload=workload.name,
+            layout=layout,
             records=options.records,
             operations=options.operations // options.clients,
             index=index,
             clients=options.clients,
             in_flight=options.in_flight,
-            seed=self.seed * 1000 + index,
-            report=str(path),
+            seed=seed * 1000 + index,
+            report=str(scratch / f"client-{index}.json"),
         )
-        return ChildProcess(
-            f"client {index}", [sys.executable, "-m", "bench.ycsb.client", json.dumps(asdict(settings))]
-        )
+        for index in range(options.clients)
+    ]
+    with contextlib.ExitStack() as running:
+        clients = [running.enter_context(_client(settings)) for settings in parts]
+        for _phase in ("load", "work"):
+            for client in clients:
+                client.wait_for(lambda line: line == "ready" or None, timeout_s=_PHASE_TIMEOUT_S)
+            for client in clients:
+                client.send("go")
+        for client in clients:
+            client.wait_for(lambda line: line == "done" or None, timeout_s=_PHASE_TIMEOUT_S)
+    return [read_report(Path(settings.report)) for settings in parts]
+
+
+def _client(settings: Settings) -> ChildProcess:
+    command = [sys.executable, "-m", "bench.ycsb.client", json.dumps(asdict(settings))]
+    return ChildProcess(f"client {settings.index}", command)
 
 
 async def _read_all(address: str, layout: Layout, numbers: set[int]) -> dict[int, Stored]:
