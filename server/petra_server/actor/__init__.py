@@ -1,0 +1,1 @@
+"""Single-threaded actors: operations, turns, mailboxes, the output gate and the router."""

@@ -1,0 +1,95 @@
+"""Callers that put several answers together, and the one that a coroutine awaits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from petra_server.actor.actor import Actor
+from petra_server.actor.call import Call
+from petra_server.actor.operations import Operation, Reply
+from petra_server.actor.plans import Plan
+from petra_server.actor.router import Router
+from petra_server.errors import Refusal
+
+
+class Gather:
+    """Takes the answers of a plan's calls, tagged with their positions, and hands on one."""
+
+    __slots__ = ("_combine", "_done", "_refusal", "_remaining", "_replies")
+
+    def __init__(
+        self, count: int, combine: Callable[[list[Any]], Reply], done: Callable[[Reply | Refusal], None]
+    ) -> None:
+        self._combine = combine
+        self._done = done
+        self._remaining = count
+        self._replies: list[Any] = [None] * count
+        self._refusal: Refusal | None = None
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        if isinstance(outcome, Refusal):
+            self._refusal = self._refusal or outcome
+        self._replies[call.tag] = outcome
+        self._remaining -= 1
+        if not self._remaining:
+            self._done(self._refusal or self._combine(self._replies))
+
+
+class Waiter:
+    """One coroutine that waits for one plan. When it is cancelled, what has not begun is withdrawn."""
+
+    __slots__ = ("_calls", "_future", "_outcome")
+
+    def __init__(self) -> None:
+        self._calls: Sequence[Call] = ()
+        self._outcome: Reply | Refusal | None = None
+        self._future: asyncio.Future[None] | None = None
+
+    async def ask(
+        self,
+        router: Router,
+        plan: Plan,
+        *,
+        sync: bool = True,
+        scope: bytes = b"",
+        request_id: bytes = b"",
+        deadline: float | None = None,
+    ) -> Reply:
+        """The reply of a plan. Raises Refusal. Does not yield to the loop when the answer is there at once."""
+        parts = plan.parts
+        if not parts and plan.combine is not None:
+            return plan.combine([])
+        caller = self if plan.combine is None else Gather(len(parts), plan.combine, self._take)
+        self._calls = [
+            Call(caller, actor, operation, sync=sync, scope=scope, request_id=request_id, tag=tag, deadline=deadline)
+            for tag, (actor, operation) in enumerate(parts)
+        ]
+        router.submit(self._calls)
+        if self._outcome is None:
+            self._future = asyncio.get_running_loop().create_future()
+            try:
+                await self._future
+            except asyncio.CancelledError:
+                for call in self._calls:
+                    call.withdrawn = True
+                raise
+        outcome = self._outcome
+        assert outcome is not None
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        self._take(outcome)
+
+    def _take(self, outcome: Reply | Refusal) -> None:
+        self._outcome = outcome
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+
+async def ask(router: Router, actor: Actor, operation: Operation, *, deadline: float | None = None) -> Reply:
+    """The reply of one operation without durability or request id. Raises Refusal."""
+    return await Waiter().ask(router, Plan([(actor, operation)]), deadline=deadline)

@@ -1,0 +1,54 @@
+"""One operation on its way: what is asked, of which actor, and who wants the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from petra_server.actor.operations import Operation, Reply
+from petra_server.errors import Refusal
+
+if TYPE_CHECKING:
+    from petra_server.actor.actor import Actor
+
+
+class Caller(Protocol):
+    """Who wants answers."""
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        """Takes the answer of a call, exactly once, perhaps before `Router.submit` returns."""
+
+
+class Call:
+    """An operation with its envelope.
+
+    `sync` is False for BUFFERED. `scope` is the entry prefix that its request id belongs to. `tag` is the caller's own.
+    `deadline` is in seconds of the loop's clock; an operation that has not begun by then is dropped.
+    """
+
+    __slots__ = ("actor", "caller", "deadline", "operation", "request_id", "scope", "sync", "tag", "withdrawn")
+
+    def __init__(
+        self,
+        caller: Caller,
+        actor: Actor,
+        operation: Operation,
+        *,
+        sync: bool = True,
+        scope: bytes = b"",
+        request_id: bytes = b"",
+        tag: int = 0,
+        deadline: float | None = None,
+    ) -> None:
+        self.caller = caller
+        self.actor = actor
+        self.operation = operation
+        self.sync = sync
+        self.scope = scope
+        self.request_id = request_id
+        self.tag = tag
+        self.deadline = deadline
+        # Set by a caller that has gone: the operation is dropped when it has not begun.
+        self.withdrawn = False
+
+    def answer(self, outcome: Reply | Refusal) -> None:
+        self.caller.answered(self, outcome)

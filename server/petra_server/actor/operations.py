@@ -1,0 +1,218 @@
+"""What an actor can be asked, and what it answers: plain values, without addresses and without gRPC.
+
+Keys are whole entry keys (petra_server.storage.keys). A `ttl_ms` of 0 means no expiry, an `if_version` of None no
+condition and of 0 that the key must be absent. Limits and ranges are checked before an operation is made.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple, TypeAlias
+
+from petra_server.storage.records import Record
+
+
+class Algorithm(IntEnum):
+    """How a rate limit counts; the numbers are those on the wire and on disk."""
+
+    GCRA = 1
+    FIXED_WINDOW = 2
+    SLIDING_WINDOW = 3
+
+
+class Get(NamedTuple):
+    key: bytes
+
+
+class Set(NamedTuple):
+    key: bytes
+    value: bytes
+    encoding: int
+    ttl_ms: int = 0
+    if_version: int | None = None
+    keep_ttl: bool = False
+
+
+class Delete(NamedTuple):
+    key: bytes
+    if_version: int | None = None
+
+
+class Increment(NamedTuple):
+    key: bytes
+    delta: int
+    initial: int = 0
+    ttl_ms: int = 0
+
+
+class Touch(NamedTuple):
+    key: bytes
+    ttl_ms: int
+
+
+class Throttle(NamedTuple):
+    """`burst` and `cost` are the real ones: their defaults are filled in already."""
+
+    key: bytes
+    algorithm: Algorithm
+    limit: int
+    period_ms: int
+    burst: int
+    cost: int
+    peek: bool = False
+
+
+class GetMany(NamedTuple):
+    keys: tuple[bytes, ...]
+
+
+class SetMany(NamedTuple):
+    items: tuple[Set, ...]
+
+
+class DeleteMany(NamedTuple):
+    keys: tuple[bytes, ...]
+
+
+class Condition(NamedTuple):
+    key: bytes
+    version: int
+
+
+Step: TypeAlias = Set | Delete | Increment | Touch | Throttle | Get
+
+
+class Transact(NamedTuple):
+    """Refused when the values that its steps read have more than `limit_bytes`."""
+
+    conditions: tuple[Condition, ...]
+    steps: tuple[Step, ...]
+    limit_bytes: int
+
+
+class Scan(NamedTuple):
+    """A part of a listing: entries from `lower` to before `upper`, in order or from the end.
+
+    Ends after `limit` entries, or `limit_bytes` of keys and values, or a bounded number of expired ones.
+    """
+
+    lower: bytes
+    upper: bytes
+    limit: int
+    limit_bytes: int
+    reverse: bool = False
+    keys_only: bool = False
+
+
+class ScanNames(NamedTuple):
+    """The names that entry keys from `lower` to before `upper` have as the part after `parent`: namespaces, or the
+    objects of a namespace. Only names with an entry that is not expired, and not the empty one of flat keys.
+    """
+
+    parent: bytes
+    lower: bytes
+    upper: bytes
+    limit: int
+
+
+class Clear(NamedTuple):
+    """Removes all entries from `lower` to before `upper`."""
+
+    lower: bytes
+    upper: bytes
+
+
+class Sweep(NamedTuple):
+    """Removes up to `limit` expired entries, and requests that nobody may replay any more."""
+
+    limit: int
+
+
+Operation: TypeAlias = Step | GetMany | SetMany | DeleteMany | Transact | Scan | ScanNames | Clear | Sweep
+
+MUTATIONS: frozenset[type[Operation]] = frozenset(
+    (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
+)
+
+
+class GetReply(NamedTuple):
+    record: Record | None
+
+
+class SetReply(NamedTuple):
+    version: int
+
+
+class DeleteReply(NamedTuple):
+    deleted: bool
+
+
+class IncrementReply(NamedTuple):
+    value: int
+    version: int
+
+
+class TouchReply(NamedTuple):
+    found: bool
+    expires_at_ms: int
+
+
+class ThrottleReply(NamedTuple):
+    allowed: bool
+    limit: int
+    remaining: int
+    retry_after_ms: int
+    reset_after_ms: int
+
+
+class GetManyReply(NamedTuple):
+    """One for each key, in order."""
+
+    records: tuple[Record | None, ...]
+
+
+class SetManyReply(NamedTuple):
+    versions: tuple[int, ...]
+
+
+class CountReply(NamedTuple):
+    """How many entries DeleteMany or Clear removed."""
+
+    count: int
+
+
+class SweepReply(NamedTuple):
+    """How many entries were removed, and whether there may be more to remove."""
+
+    count: int
+    more: bool
+
+
+StepReply: TypeAlias = SetReply | DeleteReply | IncrementReply | TouchReply | ThrottleReply | GetReply
+
+
+class TransactReply(NamedTuple):
+    """`conflicts` are keys with what is there now, when a condition did not hold; then there are no results."""
+
+    committed: bool
+    results: tuple[StepReply, ...]
+    conflicts: tuple[tuple[bytes, Record | None], ...]
+
+
+class ScanReply(NamedTuple):
+    """`resume` is the last key looked at when there may be more, None at the end of the range."""
+
+    entries: list[tuple[bytes, Record]]
+    resume: bytes | None
+
+
+class ScanNamesReply(NamedTuple):
+    """`resume` is the lower bound of what was not looked at, None at the end of the range."""
+
+    names: list[bytes]
+    resume: bytes | None
+
+
+Reply: TypeAlias = (
+    StepReply | GetManyReply | SetManyReply | CountReply | SweepReply | TransactReply | ScanReply | ScanNamesReply
+)

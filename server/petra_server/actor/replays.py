@@ -1,0 +1,89 @@
+"""How the answer to a request with an id is kept for its replays: MessagePack, stable across releases. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+import msgpack
+
+from petra_server.actor.operations import (
+    CountReply,
+    Delete,
+    DeleteMany,
+    DeleteReply,
+    Get,
+    GetReply,
+    Increment,
+    IncrementReply,
+    Operation,
+    Reply,
+    Set,
+    SetMany,
+    SetManyReply,
+    SetReply,
+    Throttle,
+    ThrottleReply,
+    Touch,
+    TouchReply,
+    Transact,
+    TransactReply,
+)
+from petra_server.storage.records import Record
+
+# On disk: numbers are only ever added.
+_REPLY_TYPES: dict[int, Any] = {
+    1: SetReply,
+    2: DeleteReply,
+    3: IncrementReply,
+    4: TouchReply,
+    5: ThrottleReply,
+    6: GetReply,
+    7: SetManyReply,
+    8: CountReply,
+    9: TransactReply,
+    10: Record,
+}
+_REPLY_CODES = {kind: code for code, kind in _REPLY_TYPES.items()}
+_OPERATION_CODES: dict[Any, int] = {
+    kind: code
+    for code, kind in enumerate((Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact), start=1)
+}
+_TUPLE = 0
+
+
+def fingerprint(operation: Operation) -> int:
+    """A checksum that tells one request from another under the same id."""
+    packed: bytes = msgpack.packb((_OPERATION_CODES[type(operation)], _tagged_steps(operation)))
+    return crc32(packed)
+
+
+def pack_reply(reply: Reply) -> bytes:
+    packed: bytes = msgpack.packb(_to_wire(reply))
+    return packed
+
+
+def unpack_reply(data: bytes) -> Reply:
+    reply: Reply = _from_wire(msgpack.unpackb(data))
+    return reply
+
+
+def _tagged_steps(operation: Operation) -> Any:
+    """The fields of an operation. The steps of a transaction carry their kind: two kinds may have equal fields."""
+    if isinstance(operation, Transact):
+        return (operation.conditions, [(_OPERATION_CODES[type(step)], step) for step in operation.steps])
+    return operation
+
+
+def _to_wire(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_REPLY_CODES.get(type(value), _TUPLE), *map(_to_wire, value)]
+    return value
+
+
+def _from_wire(value: Any) -> Any:
+    if isinstance(value, list):
+        code, *fields = value
+        items = map(_from_wire, fields)
+        return tuple(items) if code == _TUPLE else _REPLY_TYPES[code](*items)
+    return value

@@ -1,0 +1,291 @@
+"""The router: from an address to its actor, and from calls to turns, one stored batch, and answers through the gate.
+
+One `submit` is one step: the idle actors that it names each run one turn, their writes are stored in one batch, and
+then every answer goes to the output gate. Calls for a busy actor wait in its mailbox. When the batch cannot be stored
+the turns with writes are as if they had never been, and their calls are refused.
+
+Loop thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from petra_server.actor.actor import Actor, Family
+from petra_server.actor.call import Call
+from petra_server.actor.clearing import SlicedClear
+from petra_server.actor.gate import OutputGate
+from petra_server.actor.handlers import HANDLERS, LongTurn
+from petra_server.actor.operations import MUTATIONS, Clear, CountReply, Reply, Scan, ScanNames
+from petra_server.actor.turn import NeedsWrites, Turn
+from petra_server.clock import Clock
+from petra_server.errors import Reason, Refusal, StorageFailed
+from petra_server.storage.batch import Batch
+from petra_server.storage.engine import EngineStalled
+from petra_server.storage.partition import Partition
+
+_log = structlog.get_logger(__name__)
+
+# Of a mailbox, after which other actors have their turn.
+_DRAIN_CALLS = 256
+_STALL_RETRY_MS = 200
+_FULL_DISK_RETRY_MS = 5_000
+_MAILBOX_RETRY_MS = 50
+
+
+@dataclass(slots=True)
+class _Finished:
+    """A turn that has run and whose writes are not stored yet."""
+
+    actor: Actor
+    turn: Turn
+    answers: list[tuple[Call, Reply | Refusal, int]]
+    # By how many the stored entries change.
+    delta: int
+
+
+class Router:
+    """All actors of a partition."""
+
+    def __init__(
+        self,
+        partition: Partition,
+        clock: Clock,
+        *,
+        max_mailbox_items: int,
+        on_failure: Callable[[StorageFailed], None],
+    ) -> None:
+        """Starts the partition's committer; `on_failure` is called once, when a write or flush has failed."""
+        # Set once.
+        self._partition = partition
+        self._clock = clock
+        self._max_mailbox_items = max_mailbox_items
+        self._loop = asyncio.get_running_loop()
+        self.gate = OutputGate(partition.committer, on_failure)
+        partition.committer.start(self.gate)
+        count = partition.meta.actors
+        self.actors = [
+            Actor(index, count, Family(partition.engine, index), partition.cache.view(), partition.counts[index])
+            for index in range(count)
+        ]
+        # Owned by the loop.
+        self._long_turns: set[asyncio.Task[None]] = set()
+
+    def submit(self, calls: Sequence[Call]) -> None:
+        """Has each call answered, now or later."""
+        groups: dict[Actor, list[Call]] = {}
+        for call in calls:
+            actor = call.actor
+            if actor.busy or actor.mailbox:
+                self._enqueue(call)
+            elif actor in groups:
+                groups[actor].append(call)
+            else:
+                groups[actor] = [call]
+        if groups:
+            self._step(groups)
+
+    def hold(self, actor: Actor) -> None:
+        """Makes an actor busy: its calls wait in the mailbox until `release`."""
+        actor.busy = True
+
+    def release(self, actor: Actor) -> None:
+        """Ends what `hold` began."""
+        actor.busy = False
+        self._drain(actor)
+
+    async def finish(self) -> None:
+        """Waits for the long turns that are under way."""
+        while self._long_turns:
+            await asyncio.wait(self._long_turns)
+
+    def _enqueue(self, call: Call) -> None:
+        mailbox = call.actor.mailbox
+        if len(mailbox) >= self._max_mailbox_items:
+            call.answer(
+                Refusal(
+                    Reason.OVERLOADED,
+                    "Too many operations wait for this actor. Try again, with fewer at a time.",
+                    retry_after_ms=_MAILBOX_RETRY_MS,
+                )
+            )
+        else:
+            mailbox.append(call)
+
+    def _step(self, groups: dict[Actor, list[Call]]) -> None:
+        now_ms = self._clock.now_ms()
+        batch = Batch()
+        finished = []
+        for actor, calls in groups.items():
+            try:
+                finished.append(self._run_turn(actor, calls, now_ms, batch))
+            except Exception:
+                # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
+                refusal = _internal_error("A turn failed.")
+                for call in calls:
+                    call.answer(refusal)
+        if batch and not self._store(batch, finished):
+            return
+        pass_on = self.gate.pass_on
+        for turn in finished:
+            self._apply(turn)
+        for turn in finished:
+            for call, outcome, generation in turn.answers:
+                pass_on(call, outcome, generation)
+            if turn.actor.mailbox and not turn.actor.busy:
+                self._loop.call_soon(self._drain, turn.actor)
+
+    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
+        gate = self.gate
+        turn = Turn(
+            family=actor.index,
+            source=actor.family,
+            cache=actor.cache,
+            pending=gate,
+            next_version=self._partition.next_version,
+            now_ms=now_ms,
+            floor=gate.pending(actor.barrier_generation),
+        )
+        answers: list[tuple[Call, Reply | Refusal, int]] = []
+        for position, call in enumerate(calls):
+            refusal = self._reason_to_drop(call)
+            if refusal is not None:
+                answers.append((call, refusal, 0))
+                continue
+            operation = call.operation
+            try:
+                outcome: Reply | Refusal = turn.run(
+                    HANDLERS[type(operation)], operation, sync=call.sync, scope=call.scope, request_id=call.request_id
+                )
+            except Refusal as error:
+                outcome = error
+            except NeedsWrites:
+                # The rest goes on in the next turn, when this one's writes are stored.
+                actor.mailbox.extendleft(reversed(calls[position:]))
+                break
+            except LongTurn:
+                self._begin_clear(call)
+                actor.mailbox.extendleft(reversed(calls[position + 1 :]))
+                break
+            generation = turn.gate
+            if isinstance(operation, Scan | ScanNames):
+                generation = max(generation, gate.pending(actor.written_generation))
+            answers.append((call, outcome, generation))
+        actor.turns += 1
+        actor.operations += len(answers)
+        return _Finished(actor, turn, answers, turn.collect(batch))
+
+    def _reason_to_drop(self, call: Call) -> Refusal | None:
+        if call.withdrawn or (call.deadline is not None and call.deadline <= self._loop.time()):
+            return Refusal(
+                Reason.DEADLINE_PASSED,
+                "The time was up before the operation began; it was not done. Allow more time, or send less at a time.",
+            )
+        disk = self._partition.disk
+        if not disk.writable and type(call.operation) in MUTATIONS:
+            return Refusal(
+                Reason.DISK_FULL,
+                f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free), so writes are refused"
+                " and reads go on. Make room; writes resume by themselves.",
+                retry_after_ms=_FULL_DISK_RETRY_MS,
+            )
+        return self._partition.committer.failure
+
+    def _store(self, batch: Batch, finished: list[_Finished]) -> bool:
+        """Stores a step's batch. When that fails, answers all calls of the step and returns False."""
+        try:
+            self._partition.append(batch)
+        except EngineStalled:
+            failure: Refusal = _stalled()
+        except StorageFailed as error:
+            failure = error
+        else:
+            return True
+        for turn in finished:
+            for call, _, _ in turn.answers:
+                call.answer(failure)
+            if turn.actor.mailbox and not turn.actor.busy:
+                self._loop.call_soon(self._drain, turn.actor)
+        return False
+
+    def _apply(self, finished: _Finished) -> None:
+        actor, turn = finished.actor, finished.turn
+        turn.settle()
+        actor.keys = max(0, actor.keys + finished.delta)
+        if turn.version:
+            actor.version = turn.version
+        if turn.durable_keys:
+            self.gate.wrote(turn.durable_keys)
+            actor.written_generation = self.gate.open_generation
+        elif turn.wrote:
+            self._partition.committer.flush_later()
+
+    def _drain(self, actor: Actor) -> None:
+        """Runs a turn over what waits in a mailbox."""
+        if actor.busy or not actor.mailbox:
+            return
+        mailbox = actor.mailbox
+        self._step({actor: [mailbox.popleft() for _ in range(min(len(mailbox), _DRAIN_CALLS))]})
+
+    def _begin_clear(self, call: Call) -> None:
+        self.hold(call.actor)
+        task = self._loop.create_task(self._clear(call), name="petra-clear")
+        self._long_turns.add(task)
+        task.add_done_callback(self._long_turns.discard)
+
+    async def _clear(self, call: Call) -> None:
+        """A clear in slices; see petra_server.actor.clearing."""
+        actor, operation = call.actor, call.operation
+        assert isinstance(operation, Clear)
+        try:
+            work = SlicedClear(actor, operation, self._clock.now_ms())
+            while not work.advance():
+                # Lets every other actor have its turn.
+                await asyncio.sleep(0)
+            self._finish_clear(call, work)
+        except Refusal as refusal:
+            call.answer(refusal)
+        except Exception:
+            call.answer(_internal_error("A clear failed."))
+        finally:
+            self.release(actor)
+
+    def _finish_clear(self, call: Call, work: SlicedClear) -> None:
+        actor = call.actor
+        try:
+            generation = self._partition.append(work.batch())
+        except EngineStalled:
+            raise _stalled() from None
+        actor.keys = max(0, actor.keys - work.total)
+        actor.turns += 1
+        actor.operations += 1
+        if call.sync:
+            actor.written_generation = actor.barrier_generation = generation
+            self.gate.pass_on(call, CountReply(work.live), generation)
+        else:
+            self._partition.committer.flush_later()
+            self.gate.pass_on(call, CountReply(work.live), self.gate.pending(actor.written_generation))
+
+
+def _stalled() -> Refusal:
+    return Refusal(
+        Reason.OVERLOADED,
+        "The storage is behind with its compactions. Try again a little later.",
+        retry_after_ms=_STALL_RETRY_MS,
+    )
+
+
+def _internal_error(message: str) -> Refusal:
+    """Logs the exception under an id that the caller is told."""
+    error_id = secrets.token_hex(8)
+    _log.exception(message, error_id=error_id)
+    return Refusal(
+        Reason.INTERNAL_ERROR,
+        f"A fault of the server, logged there as {error_id}. Nothing was changed.",
+        metadata={"error_id": error_id},
+    )

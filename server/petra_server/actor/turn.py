@@ -1,0 +1,299 @@
+"""A turn: operations of one actor, one after the other, over what it has stored, giving answers and writes.
+
+It guarantees that each operation sees those before it, that one that is refused leaves nothing behind, and that
+nothing outside the turn changes until its owner applies it. It awaits nothing, knows no clock, and does no I/O but
+reads of its own column family.
+
+Beside its answer every operation has a gate: the generation that must be durable before the answer may leave. That is
+the open one for its own FSYNC writes, and for a read the one that wrote what it saw (petra_server.actor.gate).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol
+
+from petra_server.actor.operations import Operation, Reply
+from petra_server.actor.replays import fingerprint, pack_reply, unpack_reply
+from petra_server.errors import Reason, Refusal
+from petra_server.storage.batch import Batch
+from petra_server.storage.cache import Missing
+from petra_server.storage.keys import REQUEST_TTL_MS, expiry_key, request_bucket, request_key
+from petra_server.storage.records import Record, pack_record, pack_request, unpack_record, unpack_request
+
+
+class Cached(Protocol):
+    """An actor's view of the cache."""
+
+    hits: int
+    misses: int
+
+    def get(self, key: bytes) -> Record | Missing | None: ...
+
+    def put(self, key: bytes, record: Record | None) -> None: ...
+
+    def discard(self, key: bytes) -> None: ...
+
+
+class Source(Protocol):
+    """An actor's column family."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class Pending(Protocol):
+    """What is written and not durable yet."""
+
+    open_generation: int
+
+    def generation_of(self, key: bytes) -> int: ...
+
+
+class NeedsWrites(Exception):
+    """An operation that reads ranges must wait until this turn's writes are stored. It was not begun."""
+
+
+_ABSENT: Final = object()
+
+
+class Turn:
+    """The working set of one turn."""
+
+    __slots__ = (
+        "_before",
+        "_cache",
+        "_family",
+        "_next_version",
+        "_pending",
+        "_requests",
+        "_source",
+        "_sync",
+        "_undo",
+        "_writes",
+        "applied",
+        "durable_keys",
+        "floor",
+        "forgotten",
+        "gate",
+        "now_ms",
+        "range_deletes",
+        "stale_index",
+        "version",
+    )
+
+    def __init__(
+        self,
+        *,
+        family: int,
+        source: Source,
+        cache: Cached,
+        pending: Pending,
+        next_version: Callable[[], int],
+        now_ms: int,
+        floor: int,
+    ) -> None:
+        # Set once.
+        self._family = family
+        self._source = source
+        self._cache = cache
+        self._pending = pending
+        self._next_version = next_version
+        self.now_ms = now_ms
+        # No answer of this turn may leave before this generation is durable; 0 for none.
+        self.floor = floor
+        # The working set: entries as they are to be, and as they were stored.
+        self._writes: dict[bytes, Record | None] = {}
+        self._before: dict[bytes, Record | None] = {}
+        self._requests: dict[bytes, bytes] = {}
+        self._undo: list[tuple[bytes, object]] = []
+        self.range_deletes: list[tuple[bytes, bytes]] = []
+        self.stale_index: list[bytes] = []
+        # Keys that the cache need not keep an absence of.
+        self.forgotten: list[bytes] = []
+        # Keys whose newest state must not be shown before it is durable.
+        self.durable_keys: set[bytes] = set()
+        # The newest version given out, 0 for none.
+        self.version = 0
+        # Of the present operation.
+        self._sync = True
+        self.gate = 0
+        self.applied = True
+
+    def run(
+        self,
+        handler: Callable[[Turn, Any], Reply],
+        operation: Operation,
+        *,
+        sync: bool,
+        scope: bytes,
+        request_id: bytes,
+    ) -> Reply:
+        """Does one operation. Raises Refusal, and then nothing of it is left; `gate` is set in any case."""
+        self.gate = self.floor
+        self._sync = sync
+        self._undo = []
+        self.applied = True
+        try:
+            if not request_id:
+                return handler(self, operation)
+            return self._run_once(handler, operation, scope, request_id)
+        except Refusal:
+            self.undo()
+            raise
+
+    def _run_once(
+        self, handler: Callable[[Turn, Any], Reply], operation: Operation, scope: bytes, request_id: bytes
+    ) -> Reply:
+        """Does an operation unless its request id says that it was done."""
+        checksum = fingerprint(operation)
+        replay = self._replay(scope, request_id, checksum)
+        if replay is not None:
+            return replay
+        reply = handler(self, operation)
+        if self.applied:
+            self._remember(scope, request_id, checksum, reply)
+        return reply
+
+    # What handlers use.
+
+    def read(self, key: bytes) -> Record | None:
+        """The entry, None when it is absent or has expired."""
+        record = self.stored(key)
+        if record is None or 0 < record.expires_at_ms <= self.now_ms:
+            return None
+        return record
+
+    def stored(self, key: bytes) -> Record | None:
+        """The entry as it is kept, expired or not. Raises the gate to the generation that wrote it."""
+        if key in self.durable_keys:
+            self.gate = self._pending.open_generation
+        else:
+            generation = self._pending.generation_of(key)
+            if generation > self.gate:
+                self.gate = generation
+        if key in self._writes:
+            return self._writes[key]
+        cached = self._cache.get(key)
+        if not isinstance(cached, Missing):
+            self._cache.hits += 1
+            return cached
+        self._cache.misses += 1
+        data = self._source.get(key)
+        record = None if data is None else unpack_record(data)
+        self._cache.put(key, record)
+        return record
+
+    def write(self, key: bytes, record: Record | None) -> None:
+        """Sets or removes an entry."""
+        writes = self._writes
+        if key not in writes:
+            self._before[key] = self.stored(key)
+        self._undo.append((key, writes.get(key, _ABSENT)))
+        writes[key] = record
+        if self._sync:
+            self.durable_keys.add(key)
+        # Also when BUFFERED: answers about one key leave in order, so not before those of its FSYNC writes.
+        if key in self.durable_keys:
+            self.gate = self._pending.open_generation
+
+    def next_version(self) -> int:
+        self.version = self._next_version()
+        return self.version
+
+    def expiry(self, ttl_ms: int) -> int:
+        """When something with this ttl expires; 0 stays 0."""
+        return self.now_ms + ttl_ms if ttl_ms else 0
+
+    def undo(self) -> None:
+        """Takes back what the present operation wrote."""
+        for key, earlier in reversed(self._undo):
+            if earlier is _ABSENT:
+                del self._writes[key]
+            else:
+                self._writes[key] = earlier  # type: ignore[assignment]
+        self._undo = []
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """What is stored in a range. Raises NeedsWrites when this turn has written: the store does not know that yet."""
+        if self._writes:
+            raise NeedsWrites
+        return self._source.scan(lower, upper, reverse=reverse)
+
+    # What the owner of the turn does with it.
+
+    @property
+    def wrote(self) -> bool:
+        """Whether there is anything to store."""
+        return bool(self._writes or self._requests or self.stale_index or self.range_deletes)
+
+    def collect(self, batch: Batch) -> int:
+        """Adds the turn's writes to a batch. Returns by how many the number of stored entries changes."""
+        family, out = self._family, batch.writes
+        delta = 0
+        for key, record in self._writes.items():
+            before = self._before[key]
+            if record is None:
+                if before is None:
+                    continue
+                out.append((family, key, None))
+                delta -= 1
+                if before.expires_at_ms:
+                    out.append((family, expiry_key(before.expires_at_ms, key), None))
+                continue
+            out.append((family, key, pack_record(record)))
+            expires_at_ms = record.expires_at_ms
+            if before is None:
+                delta += 1
+            elif before.expires_at_ms and before.expires_at_ms != expires_at_ms:
+                out.append((family, expiry_key(before.expires_at_ms, key), None))
+            if expires_at_ms and (before is None or before.expires_at_ms != expires_at_ms):
+                out.append((family, expiry_key(expires_at_ms, key), b""))
+        for key, value in self._requests.items():
+            out.append((family, key, value))
+        for key in self.stale_index:
+            out.append((family, key, None))
+        for lower, upper in self.range_deletes:
+            batch.range_deletes.append((family, lower, upper))
+        return delta
+
+    def settle(self) -> None:
+        """Puts what was written into the cache, once it is stored."""
+        put = self._cache.put
+        for key, record in self._writes.items():
+            put(key, record)
+        for key in self.forgotten:
+            self._cache.discard(key)
+
+    def _replay(self, scope: bytes, request_id: bytes, checksum: int) -> Reply | None:
+        """The answer that this request had the first time. Raises Refusal REQUEST_ID_REUSED."""
+        bucket = request_bucket(self.now_ms)
+        for candidate in (bucket, bucket - 1):
+            key = request_key(candidate, scope, request_id)
+            data = self._requests.get(key) or self._source.get(key)
+            if data is None:
+                continue
+            forgotten_at_ms, stored_checksum, reply = unpack_request(data)
+            if forgotten_at_ms <= self.now_ms:
+                continue
+            if key in self.durable_keys:
+                self.gate = self._pending.open_generation
+            else:
+                self.gate = max(self.gate, self._pending.generation_of(key))
+            if stored_checksum != checksum:
+                raise Refusal(
+                    Reason.REQUEST_ID_REUSED,
+                    "The request id was used for another request within the last 10 minutes."
+                    " Use a new id for each request, and the same one only to repeat it unchanged.",
+                    field="request_id",
+                )
+            return unpack_reply(reply)
+        return None
+
+    def _remember(self, scope: bytes, request_id: bytes, checksum: int, reply: Reply) -> None:
+        key = request_key(request_bucket(self.now_ms), scope, request_id)
+        self._requests[key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
+        if self._sync:
+            self.durable_keys.add(key)
+            self.gate = self._pending.open_generation

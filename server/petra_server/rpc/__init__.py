@@ -1,0 +1,1 @@
+"""gRPC: decode, ask the actors, encode."""

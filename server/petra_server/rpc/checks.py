@@ -1,0 +1,230 @@
+"""From the fields of requests to operations: every limit and range of the wire is checked here. Pure.
+
+The unary messages and the columns of a pipeline both come through here, so a field means the same in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from petra_server.actor.addresses import Address
+from petra_server.actor.operations import Algorithm, Delete, Get, Increment, Set, Throttle, Touch
+from petra_server.errors import Reason, Refusal
+from petra_server.storage.records import ENCODING_BYTES, ENCODING_JSON
+
+MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
+MAX_PERIOD_MS = 366 * 24 * 3_600_000
+MAX_REQUEST_ID_BYTES = 32
+DEFAULT_PAGE_ENTRIES = 1_000
+# What a response message needs beside the values in it.
+MESSAGE_OVERHEAD_BYTES = 4_096
+
+_ENCODINGS = {0: ENCODING_BYTES, 1: ENCODING_BYTES, 2: ENCODING_JSON}
+_SYNC = {0: True, 1: True, 2: False}
+_SYNC_OF_THROTTLE = {0: False, 1: True, 2: False}
+_ALGORITHMS = {0: Algorithm.GCRA, **{int(algorithm): algorithm for algorithm in Algorithm}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The limits of section 4 of the design, in bytes where the name says so; see petra_server.settings."""
+
+    max_namespace_bytes: int
+    max_object_bytes: int
+    max_key_bytes: int
+    max_value_bytes: int
+    max_batch_items: int
+    max_message_bytes: int
+    max_page_entries: int
+    max_page_bytes: int
+
+
+class Checks:
+    """Makes operations out of fields. Every method raises Refusal with the field that is wrong."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._max_key_bytes = limits.max_key_bytes
+        self._max_value_bytes = limits.max_value_bytes
+        # What the values in one answer may come to.
+        self.answer_bytes = max(0, limits.max_message_bytes - MESSAGE_OVERHEAD_BYTES)
+
+    # Fields.
+
+    def key(self, key: str, field: str = "key") -> bytes:
+        encoded = key.encode()
+        if 0 < len(encoded) <= self._max_key_bytes:
+            return encoded
+        problem = f"has {len(encoded)} bytes" if encoded else "is empty"
+        raise Refusal(
+            Reason.INVALID_KEY,
+            f"A key {problem}; it must have 1 to {self._max_key_bytes} bytes. Use another key.",
+            field=field,
+        )
+
+    def bound(self, key: str, field: str) -> bytes:
+        """A prefix or a bound of a range, which may be empty."""
+        encoded = key.encode()
+        if len(encoded) > self._max_key_bytes:
+            raise Refusal(
+                Reason.INVALID_RANGE,
+                f"{field} has {len(encoded)} bytes, and no key has more than {self._max_key_bytes}. Use a shorter one.",
+                field=field,
+            )
+        return encoded
+
+    def expiry(self, ttl_ms: int) -> int:
+        if 0 <= ttl_ms <= MAX_TTL_MS:
+            return ttl_ms
+        raise Refusal(
+            Reason.INVALID_TTL,
+            f"ttl_ms is {ttl_ms}; it must be 0 (no expiry) to {MAX_TTL_MS} (100 years). To remove an entry, delete it.",
+            field="ttl_ms",
+        )
+
+    def sync(self, durability: int) -> bool:
+        return self._sync(_SYNC, durability)
+
+    def sync_of_throttle(self, durability: int) -> bool:
+        return self._sync(_SYNC_OF_THROTTLE, durability)
+
+    @staticmethod
+    def _sync(table: dict[int, bool], durability: int) -> bool:
+        sync = table.get(durability)
+        if sync is None:
+            raise Refusal(
+                Reason.INVALID_DURABILITY,
+                f"durability is {durability}; it must be one of petra.v1.Durability: 1 (FSYNC) or 2 (BUFFERED).",
+                field="durability",
+            )
+        return sync
+
+    def request_id(self, request_id: bytes) -> bytes:
+        if len(request_id) > MAX_REQUEST_ID_BYTES:
+            raise Refusal(
+                Reason.INVALID_REQUEST_ID,
+                f"The request id has {len(request_id)} bytes, and {MAX_REQUEST_ID_BYTES} are allowed. Use 16 random bytes.",
+                field="request_id",
+            )
+        return request_id
+
+    def batch(self, count: int, field: str) -> None:
+        if count > self.limits.max_batch_items:
+            raise Refusal(
+                Reason.BATCH_TOO_LARGE,
+                f"The request has {count} {field}, and {self.limits.max_batch_items} are allowed. Send several requests.",
+                field=field,
+            )
+
+    def distinct(self, keys: Sequence[bytes], field: str) -> None:
+        if len(set(keys)) != len(keys):
+            seen: set[bytes] = set()
+            twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            raise Refusal(
+                Reason.DUPLICATE_KEY,
+                f"The key {twice.decode()!r} stands more than once in the request. Send each key once.",
+                field=field,
+            )
+
+    def page_entries(self, limit: int) -> int:
+        if limit > self.limits.max_page_entries:
+            raise Refusal(
+                Reason.INVALID_LIMIT,
+                f"limit is {limit}, and a page holds at most {self.limits.max_page_entries}. Ask for several pages.",
+                field="limit",
+            )
+        return limit or min(DEFAULT_PAGE_ENTRIES, self.limits.max_page_entries)
+
+    def answer_size(self, size_bytes: int, advice: str) -> None:
+        if size_bytes > self.answer_bytes:
+            raise Refusal(
+                Reason.RESPONSE_TOO_LARGE,
+                f"The answer would have {size_bytes} bytes, and a message holds {self.limits.max_message_bytes}. {advice}",
+            )
+
+    # Operations.
+
+    def get(self, address: Address, key: bytes) -> Get:
+        return Get(address.prefix + key)
+
+    def set(
+        self,
+        address: Address,
+        key: bytes,
+        value: bytes,
+        encoding: int,
+        ttl_ms: int,
+        if_version: int | None,
+        keep_ttl: bool,
+    ) -> Set:
+        if len(value) > self._max_value_bytes:
+            raise Refusal(
+                Reason.VALUE_TOO_LARGE,
+                f"The value has {len(value)} bytes, and {self._max_value_bytes} are allowed."
+                " Store less, or split it over several keys of one object.",
+                field="value",
+            )
+        known = _ENCODINGS.get(encoding)
+        if known is None:
+            raise Refusal(
+                Reason.INVALID_ENCODING,
+                f"encoding is {encoding}; it must be one of petra.v1.Encoding: 1 (BYTES) or 2 (JSON).",
+                field="encoding",
+            )
+        if ttl_ms:
+            self.expiry(ttl_ms)
+            if keep_ttl:
+                raise Refusal(
+                    Reason.INVALID_TTL, "ttl_ms and keep_ttl exclude each other. Send one of them.", field="keep_ttl"
+                )
+        return Set(address.prefix + key, value, known, ttl_ms, if_version, keep_ttl)
+
+    def delete(self, address: Address, key: bytes, if_version: int | None) -> Delete:
+        return Delete(address.prefix + key, if_version)
+
+    def increment(self, address: Address, key: bytes, delta: int, initial: int, ttl_ms: int) -> Increment:
+        return Increment(address.prefix + key, delta, initial, self.expiry(ttl_ms))
+
+    def touch(self, address: Address, key: bytes, ttl_ms: int) -> Touch:
+        return Touch(address.prefix + key, self.expiry(ttl_ms))
+
+    def throttle(
+        self,
+        address: Address,
+        key: bytes,
+        algorithm: int,
+        limit: int,
+        period_ms: int,
+        burst: int,
+        cost: int,
+        peek: bool,
+    ) -> Throttle:
+        known = _ALGORITHMS.get(algorithm)
+        if known is None:
+            raise _bad_throttle(
+                "algorithm", f"algorithm is {algorithm}; it must be one of petra.v1.Algorithm: 1, 2 or 3."
+            )
+        if not limit:
+            raise _bad_throttle("limit", "limit is 0; it must be at least 1. To refuse all calls, do not ask.")
+        if not 1 <= period_ms <= MAX_PERIOD_MS:
+            raise _bad_throttle("period_ms", f"period_ms is {period_ms}; it must be 1 to {MAX_PERIOD_MS} (366 days).")
+        if burst and known is not Algorithm.GCRA:
+            raise _bad_throttle("burst", "burst is for GCRA only. Leave it out for windows.")
+        burst = burst or limit
+        if burst * period_ms // limit > MAX_TTL_MS:
+            raise _bad_throttle(
+                "burst", "burst is so large that it would take over 100 years to be free again. Use less."
+            )
+        capacity = burst if known is Algorithm.GCRA else limit
+        cost = cost or 1
+        if cost > capacity:
+            raise _bad_throttle(
+                "cost",
+                f"cost is {cost}, and no more than {capacity} can ever be allowed at once. Lower it, or raise the limit.",
+            )
+        return Throttle(address.prefix + key, known, limit, period_ms, burst, cost, peek)
+
+
+def _bad_throttle(field: str, message: str) -> Refusal:
+    return Refusal(Reason.INVALID_THROTTLE, message, field=field)

@@ -1,0 +1,321 @@
+"""The unary requests of StorageService: from a message to a plan of operations, and from the reply to a message.
+
+Also what a pipeline's embedded requests go through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import Message
+
+from petra.v1 import storage_pb2 as pb
+from petra_server.actor import plans
+from petra_server.actor.addresses import Address, Addresses
+from petra_server.actor.operations import (
+    Condition,
+    CountReply,
+    DeleteReply,
+    GetManyReply,
+    GetReply,
+    IncrementReply,
+    Operation,
+    SetManyReply,
+    SetReply,
+    Step,
+    StepReply,
+    ThrottleReply,
+    TouchReply,
+    Transact,
+    TransactReply,
+)
+from petra_server.actor.plans import Plan
+from petra_server.errors import Reason, Refusal
+from petra_server.rpc.checks import Checks
+from petra_server.storage.records import Record
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request that was found good: what to ask, and how to say the reply."""
+
+    plan: Plan
+    encode: Callable[[Any], Message]
+    sync: bool = True
+    scope: bytes = b""
+    request_id: bytes = b""
+
+
+class Requests:
+    """Prepares requests. Every method raises Refusal."""
+
+    def __init__(self, addresses: Addresses, checks: Checks) -> None:
+        self.addresses = addresses
+        self.checks = checks
+
+    def _one(self, address: Address, key: bytes, operation: Operation, encode: Callable[[Any], Message]) -> Prepared:
+        return Prepared(Plan([(address.actor_of(key), operation)]), encode)
+
+    def _mutation(
+        self,
+        request: Any,
+        address: Address,
+        key: bytes,
+        operation: Operation,
+        encode: Callable[[Any], Message],
+    ) -> Prepared:
+        checks = self.checks
+        return Prepared(
+            Plan([(address.actor_of(key), operation)]),
+            encode,
+            checks.sync(request.durability),
+            address.prefix,
+            checks.request_id(request.request_id),
+        )
+
+    def get(self, request: pb.GetRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        name = request.key
+        key = self.checks.key(name)
+        return self._one(address, key, self.checks.get(address, key), lambda reply: get_response(name, reply))
+
+    def set(self, request: pb.SetRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        key = self.checks.key(request.key)
+        operation = self.checks.set(
+            address,
+            key,
+            request.value,
+            request.encoding,
+            request.ttl_ms,
+            request.if_version if request.HasField("if_version") else None,
+            request.keep_ttl,
+        )
+        return self._mutation(request, address, key, operation, set_response)
+
+    def delete(self, request: pb.DeleteRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        key = self.checks.key(request.key)
+        if_version = request.if_version if request.HasField("if_version") else None
+        return self._mutation(request, address, key, self.checks.delete(address, key, if_version), delete_response)
+
+    def increment(self, request: pb.IncrementRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        key = self.checks.key(request.key)
+        operation = self.checks.increment(address, key, request.delta, request.initial, request.ttl_ms)
+        return self._mutation(request, address, key, operation, increment_response)
+
+    def touch(self, request: pb.TouchRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        key = self.checks.key(request.key)
+        return self._one(address, key, self.checks.touch(address, key, request.ttl_ms), touch_response)
+
+    def throttle(self, request: pb.ThrottleRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        key = self.checks.key(request.key)
+        return Prepared(
+            Plan([(address.actor_of(key), self._throttle_operation(address, key, request))]),
+            throttle_response,
+            self.checks.sync_of_throttle(request.durability),
+            address.prefix,
+            self.checks.request_id(request.request_id),
+        )
+
+    def get_many(self, request: pb.GetManyRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        names = list(request.keys)
+        self.checks.batch(len(names), "keys")
+        keys = [self.checks.key(name, "keys") for name in names]
+        return Prepared(plans.get_many(address, keys), lambda reply: self._get_many_response(names, reply))
+
+    def set_many(self, request: pb.SetManyRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        checks = self.checks
+        checks.batch(len(request.items), "items")
+        keys, items = [], []
+        for item in request.items:
+            key = checks.key(item.key, "items.key")
+            if_version = item.if_version if item.HasField("if_version") else None
+            if if_version is not None and address.owner is None:
+                raise Refusal(
+                    Reason.INVALID_CONDITION,
+                    "if_version in SetMany needs an object: flat keys do not change together. Name an object, or use Set.",
+                    field="items.if_version",
+                )
+            keys.append(key)
+            items.append(checks.set(address, key, item.value, item.encoding, item.ttl_ms, if_version, item.keep_ttl))
+        checks.distinct(keys, "items")
+        return self._many(request, address, plans.set_many(address, keys, items), set_many_response)
+
+    def delete_many(self, request: pb.DeleteManyRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        self.checks.batch(len(request.keys), "keys")
+        keys = [self.checks.key(name, "keys") for name in request.keys]
+        return self._many(request, address, plans.delete_many(address, keys), delete_many_response)
+
+    def _many(self, request: Any, address: Address, plan: Plan, encode: Callable[[Any], Message]) -> Prepared:
+        return Prepared(
+            plan,
+            encode,
+            self.checks.sync(request.durability),
+            address.prefix,
+            self.checks.request_id(request.request_id),
+        )
+
+    def clear(self, request: pb.ClearRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        prefix = self.checks.bound(request.prefix, "prefix")
+        return Prepared(plans.clear(address, prefix), clear_response, self.checks.sync(request.durability))
+
+    def transact(self, request: pb.TransactRequest) -> Prepared:
+        address = self.addresses.find(request.namespace, request.object)
+        if address.owner is None:
+            raise Refusal(
+                Reason.INVALID_OBJECT,
+                "A transaction needs an object: only the entries of one object change together. Name one.",
+                field="object",
+            )
+        checks = self.checks
+        checks.batch(len(request.conditions) + len(request.operations), "operations")
+        cut = len(address.prefix)
+        conditions = tuple(
+            Condition(address.prefix + checks.key(condition.key, "conditions.key"), condition.version)
+            for condition in request.conditions
+        )
+        steps = tuple(self._step(address, index, operation) for index, operation in enumerate(request.operations))
+        return Prepared(
+            Plan([(address.owner, Transact(conditions, steps, checks.answer_bytes))]),
+            lambda reply: self._transact_response(cut, steps, reply),
+            checks.sync(request.durability),
+            address.prefix,
+            checks.request_id(request.request_id),
+        )
+
+    def _step(self, address: Address, index: int, operation: pb.Operation) -> Step:
+        kind = operation.WhichOneof("kind")
+        if kind is None:
+            raise Refusal(
+                Reason.INVALID_OPERATION,
+                f"Operation {index} has no kind, or one that this server does not know. Set exactly one.",
+                field=f"operations[{index}]",
+            )
+        item: Any = getattr(operation, kind)
+        try:
+            return self._step_of_kind(address, kind, item)
+        except Refusal as refusal:
+            raise Refusal(
+                refusal.reason,
+                f"Operation {index} of the transaction: {refusal.message}",
+                field=f"operations[{index}].{kind}.{refusal.field}",
+                metadata={**refusal.metadata, "operation": str(index)},
+            ) from None
+
+    def _step_of_kind(self, address: Address, kind: str, item: Any) -> Step:
+        checks = self.checks
+        key = checks.key(item.key)
+        if kind == "get":
+            return checks.get(address, key)
+        if kind == "set":
+            if_version = item.if_version if item.HasField("if_version") else None
+            return checks.set(address, key, item.value, item.encoding, item.ttl_ms, if_version, item.keep_ttl)
+        if kind == "delete":
+            return checks.delete(address, key, item.if_version if item.HasField("if_version") else None)
+        if kind == "increment":
+            return checks.increment(address, key, item.delta, item.initial, item.ttl_ms)
+        if kind == "touch":
+            return checks.touch(address, key, item.ttl_ms)
+        return self._throttle_operation(address, key, item)
+
+    def _throttle_operation(self, address: Address, key: bytes, item: Any) -> Any:
+        return self.checks.throttle(
+            address, key, item.algorithm, item.limit, item.period_ms, item.burst, item.cost, item.peek
+        )
+
+    def _get_many_response(self, names: list[str], reply: GetManyReply) -> pb.GetManyResponse:
+        found = [(name, record) for name, record in zip(names, reply.records, strict=True) if record is not None]
+        size = sum([len(name) + len(record.value) for name, record in found])
+        self.checks.answer_size(size, "Ask for fewer keys at a time.")
+        response = pb.GetManyResponse()
+        add = response.entries.add
+        for name, (version, expires_at_ms, encoding, value) in found:
+            add(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)  # type: ignore[arg-type]
+        return response
+
+    def _transact_response(self, cut: int, steps: tuple[Step, ...], reply: TransactReply) -> pb.TransactResponse:
+        size = sum([len(record.value) for _, record in reply.conflicts if record])
+        self.checks.answer_size(size, "Use fewer conditions in one transaction; it was not done.")
+        return pb.TransactResponse(
+            committed=reply.committed,
+            results=[
+                operation_result(step.key[cut:].decode(), result)
+                for step, result in zip(steps, reply.results, strict=False)
+            ],
+            conflicts=[entry(key[cut:].decode(), record) for key, record in reply.conflicts],
+        )
+
+
+def entry(name: str, record: Record | None) -> pb.Entry:
+    if record is None:
+        return pb.Entry(key=name)
+    version, expires_at_ms, encoding, value = record
+    return pb.Entry(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)  # type: ignore[arg-type]
+
+
+def get_response(name: str, reply: GetReply) -> pb.GetResponse:
+    return pb.GetResponse() if reply.record is None else pb.GetResponse(entry=entry(name, reply.record))
+
+
+def set_response(reply: SetReply) -> pb.SetResponse:
+    return pb.SetResponse(version=reply.version)
+
+
+def delete_response(reply: DeleteReply) -> pb.DeleteResponse:
+    return pb.DeleteResponse(deleted=reply.deleted)
+
+
+def set_many_response(reply: SetManyReply) -> pb.SetManyResponse:
+    return pb.SetManyResponse(versions=reply.versions)
+
+
+def delete_many_response(reply: CountReply) -> pb.DeleteManyResponse:
+    return pb.DeleteManyResponse(deleted=reply.count)
+
+
+def clear_response(reply: CountReply) -> pb.ClearResponse:
+    return pb.ClearResponse(deleted=reply.count)
+
+
+def increment_response(reply: IncrementReply) -> pb.IncrementResponse:
+    return pb.IncrementResponse(value=reply.value, version=reply.version)
+
+
+def touch_response(reply: TouchReply) -> pb.TouchResponse:
+    return pb.TouchResponse(found=reply.found, expires_at_ms=reply.expires_at_ms)
+
+
+def throttle_response(reply: ThrottleReply) -> pb.ThrottleResponse:
+    return pb.ThrottleResponse(
+        allowed=reply.allowed,
+        limit=reply.limit,
+        remaining=reply.remaining,
+        retry_after_ms=reply.retry_after_ms,
+        reset_after_ms=reply.reset_after_ms,
+    )
+
+
+_RESULT_FIELDS: Mapping[type[Any], tuple[str, Callable[[Any], Message]]] = {
+    SetReply: ("set", set_response),
+    DeleteReply: ("delete", delete_response),
+    IncrementReply: ("increment", increment_response),
+    TouchReply: ("touch", touch_response),
+    ThrottleReply: ("throttle", throttle_response),
+}
+
+
+def operation_result(name: str, reply: StepReply) -> pb.OperationResult:
+    if isinstance(reply, GetReply):
+        return pb.OperationResult(get=get_response(name, reply))
+    field, encode = _RESULT_FIELDS[type(reply)]
+    return pb.OperationResult(**{field: encode(reply)})

@@ -1,0 +1,100 @@
+"""StorageService: each method is decode, ask, encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from petra.v1 import storage_pb2 as pb
+from petra_server.actor.asking import Waiter
+from petra_server.actor.router import Router
+from petra_server.errors import Reason, Refusal
+from petra_server.rpc.admission import Admission
+from petra_server.rpc.listings import Listings
+from petra_server.rpc.pipeline import PipelineStream
+from petra_server.rpc.requests import Prepared, Requests
+from petra_server.rpc.status import abort
+from petra_server.rpc.unary import Method, unary_handler
+
+SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
+
+
+class StorageService:
+    """The handlers of the service, and its open streams."""
+
+    def __init__(self, router: Router, requests: Requests, admission: Admission, *, max_stream_bytes: int) -> None:
+        self._router = router
+        self._requests = requests
+        self._listings = Listings(requests, router)
+        self._admission = admission
+        self._max_stream_bytes = max_stream_bytes
+        self._streams: set[PipelineStream] = set()
+        self._draining: Refusal | None = None
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """For `grpc.aio.Server.add_generic_rpc_handlers`."""
+        prepare: dict[str, tuple[type[Message], Callable[[Any], Prepared]]] = {
+            "Get": (pb.GetRequest, self._requests.get),
+            "Set": (pb.SetRequest, self._requests.set),
+            "Delete": (pb.DeleteRequest, self._requests.delete),
+            "GetMany": (pb.GetManyRequest, self._requests.get_many),
+            "SetMany": (pb.SetManyRequest, self._requests.set_many),
+            "DeleteMany": (pb.DeleteManyRequest, self._requests.delete_many),
+            "Clear": (pb.ClearRequest, self._requests.clear),
+            "Increment": (pb.IncrementRequest, self._requests.increment),
+            "Touch": (pb.TouchRequest, self._requests.touch),
+            "Throttle": (pb.ThrottleRequest, self._requests.throttle),
+            "Transact": (pb.TransactRequest, self._requests.transact),
+        }
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            name: unary_handler(kind, self._method(decode), self._admission) for name, (kind, decode) in prepare.items()
+        }
+        handlers["List"] = unary_handler(pb.ListRequest, self._list, self._admission)
+        handlers["Pipeline"] = grpc.stream_stream_rpc_method_handler(self._pipeline)
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    def drain(self) -> None:
+        """Has the open streams answer what they have read, and end."""
+        self._draining = Refusal(
+            Reason.DRAINING,
+            "The server is shutting down. Connect again; operations without an answer may be sent again.",
+        )
+        for stream in list(self._streams):
+            stream.drain(self._draining)
+
+    def _method(self, decode: Callable[[Any], Prepared]) -> Method:
+        router = self._router
+
+        async def method(request: Any, deadline: float | None) -> Message:
+            prepared = decode(request)
+            reply = await Waiter().ask(
+                router,
+                prepared.plan,
+                sync=prepared.sync,
+                scope=prepared.scope,
+                request_id=prepared.request_id,
+                deadline=deadline,
+            )
+            return prepared.encode(reply)
+
+        return method
+
+    async def _list(self, request: pb.ListRequest, deadline: float | None) -> pb.ListResponse:
+        return await self._listings.list(request, deadline=deadline)
+
+    async def _pipeline(self, _: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        if self._draining is not None:
+            await abort(context, self._draining)
+        stream = PipelineStream(
+            context, self._router, self._requests, self._listings, max_stream_bytes=self._max_stream_bytes
+        )
+        self._streams.add(stream)
+        try:
+            failure = await stream.serve()
+        finally:
+            self._streams.discard(stream)
+        if failure is not None:
+            await abort(context, failure)

@@ -1,0 +1,68 @@
+"""What every unary method goes through: the bound on bytes in flight, the deadline, parsing, and refusals.
+
+Requests and responses are bytes to gRPC, and messages only in here: a request that cannot be parsed is then an error
+like any other, and its size is known without asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from petra_server.errors import Reason, Refusal
+from petra_server.rpc.admission import UNCOUNTED_BYTES, Admission
+from petra_server.rpc.parsing import parse
+from petra_server.rpc.status import abort
+
+_log = structlog.get_logger(__name__)
+
+# Takes a request and the deadline in seconds of the loop's clock, None for none.
+Method = Callable[[Any, float | None], Awaitable[Message]]
+
+
+def unary_handler(kind: type[Message], method: Method, admission: Admission) -> grpc.RpcMethodHandler[bytes, bytes]:
+    """A handler for one method, whose requests are messages of `kind`."""
+    loop = asyncio.get_running_loop()
+
+    async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        leave = None
+        try:
+            if len(data) > UNCOUNTED_BYTES:
+                leave = admission.enter(context.peer(), len(data))
+            remaining = context.time_remaining()
+            deadline = None if remaining is None else loop.time() + remaining
+            response = (await method(parse(kind, data), deadline)).SerializeToString()
+            if len(response) > UNCOUNTED_BYTES:
+                _count_answer(admission, context, len(response))
+            return response
+        except Refusal as refusal:
+            await abort(context, refusal)
+        except Exception:
+            await abort(context, _fault(kind))
+        finally:
+            if leave is not None:
+                leave()
+
+    return grpc.unary_unary_rpc_method_handler(handle)
+
+
+def _count_answer(admission: Admission, context: grpc.aio.ServicerContext[bytes, bytes], size_bytes: int) -> None:
+    """Counts an answer until the RPC is over, which is when gRPC has sent it or the client has gone."""
+    leave = admission.enter(context.peer(), size_bytes)
+    context.add_done_callback(lambda _: leave())
+
+
+def _fault(kind: type[Message]) -> Refusal:
+    error_id = secrets.token_hex(8)
+    _log.exception("a request failed", request=kind.DESCRIPTOR.full_name, error_id=error_id)
+    return Refusal(
+        Reason.INTERNAL_ERROR,
+        f"A fault of the server, logged there as {error_id}.",
+        metadata={"error_id": error_id},
+    )

@@ -1,0 +1,165 @@
+"""Group commit: writes go to the engine at once, and one flush at a time makes all of them durable.
+
+A generation is what one flush covers. Every write joins the open generation; `flush` closes it, and when the thread
+is done the generation is durable and the next one may go. So however many actors write, each flush is shared, and
+groups grow by themselves while the disk is slow.
+
+A failed write or flush poisons the committer for good: after a failed fsync nobody can say what is on the disk, and
+trying again would only hide that (https://wiki.postgresql.org/wiki/Fsync_Errors). Everyone who waits is told.
+
+Loop thread only, except `_flush_forever`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Protocol
+
+from petra_server.errors import StorageFailed
+from petra_server.storage.batch import Batch
+
+
+class Log(Protocol):
+    """What a committer writes to."""
+
+    def write(self, batch: Batch) -> None: ...
+
+    def flush_wal(self) -> None: ...
+
+
+class CommitObserver(Protocol):
+    """Who waits for generations."""
+
+    def generation_closed(self) -> None:
+        """The open generation is being flushed; a new one is open."""
+
+    def generation_durable(self) -> Callable[[], None]:
+        """The generation that was being flushed is on disk. Returns what answers those who waited for it."""
+
+    def commit_failed(self, failure: StorageFailed) -> None:
+        """Nothing that is not durable yet will ever be acknowledged."""
+
+
+class Committer:
+    """Writes batches and flushes them. Call `start` inside the running loop, and `close` at the end."""
+
+    def __init__(self, log: Log, *, buffered_flush_ms: int) -> None:
+        self._log = log
+        self._buffered_flush_seconds = buffered_flush_ms / 1000
+        self._requests: SimpleQueue[bool] = SimpleQueue()
+        self._thread = threading.Thread(target=self._flush_forever, name="petra-flush", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._observer: CommitObserver | None = None
+
+        # The generation that writes join now.
+        self.open_generation = 1
+        # The newest generation that is on disk.
+        self.durable_generation = 0
+        # Set once, when a write or flush has failed.
+        self.failure: StorageFailed | None = None
+        self._flushing = False
+        self._flush_wanted = False
+        self._flush_scheduled = False
+        self._buffered_timer: asyncio.TimerHandle | None = None
+        self._idle: asyncio.Event = asyncio.Event()
+        self._idle.set()
+
+    def start(self, observer: CommitObserver) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._observer = observer
+        self._thread.start()
+
+    def append(self, batch: Batch) -> int:
+        """Writes a batch and returns its generation. Ask for `flush` or `flush_later` too.
+
+        Raises EngineStalled with nothing written, or StorageFailed.
+        """
+        if self.failure is not None:
+            raise self.failure
+        try:
+            self._log.write(batch)
+        except StorageFailed as failure:
+            self._fail(failure)
+            raise
+        return self.open_generation
+
+    def flush(self) -> None:
+        """Has the open generation flushed as soon as may be, with all that joins it in this tick of the loop."""
+        self._flush_wanted = True
+        if not self._flushing and not self._flush_scheduled and self._loop is not None:
+            self._flush_scheduled = True
+            self._idle.clear()
+            self._loop.call_soon(self._begin_flush)
+
+    def flush_later(self) -> None:
+        """Has the open generation flushed within the time set for BUFFERED writes."""
+        if self._buffered_timer is None and self._loop is not None:
+            self._buffered_timer = self._loop.call_later(self._buffered_flush_seconds, self._buffered_time_up)
+
+    async def close(self) -> None:
+        """Flushes what is written and ends the thread. Raises StorageFailed when that cannot be done."""
+        if self._buffered_timer is not None:
+            self._buffered_timer.cancel()
+        if self.failure is None:
+            self.flush()
+        await self._idle.wait()
+        self._requests.put(False)
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def _buffered_time_up(self) -> None:
+        self._buffered_timer = None
+        self.flush()
+
+    def _begin_flush(self) -> None:
+        self._flush_scheduled = False
+        if self.failure is not None:
+            self._idle.set()
+            return
+        self._flush_wanted = False
+        self._flushing = True
+        self.open_generation += 1
+        if self._observer is not None:
+            self._observer.generation_closed()
+        self._requests.put(True)
+
+    def _flush_done(self, failure: StorageFailed | None) -> None:
+        self._flushing = False
+        if failure is not None:
+            self._fail(failure)
+        if self.failure is not None:
+            self._idle.set()
+            return
+        self.durable_generation = self.open_generation - 1
+        answer = self._observer.generation_durable() if self._observer is not None else None
+        # The disk works on the next generation while the answers of this one are sent.
+        if self._flush_wanted:
+            self._begin_flush()
+        else:
+            self._idle.set()
+        if answer is not None:
+            answer()
+
+    def _fail(self, failure: StorageFailed) -> None:
+        if self.failure is None:
+            self.failure = failure
+            if self._observer is not None:
+                self._observer.commit_failed(failure)
+
+    def _flush_forever(self) -> None:
+        """The flush thread."""
+        assert self._loop is not None
+        while self._requests.get():
+            failure: StorageFailed | None = None
+            try:
+                self._log.flush_wal()
+            except StorageFailed as error:
+                failure = error
+            try:
+                self._loop.call_soon_threadsafe(self._flush_done, failure)
+            except RuntimeError:  # the loop was closed without us: nobody waits any more
+                return

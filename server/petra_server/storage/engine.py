@@ -1,0 +1,219 @@
+"""RocksDB, through rocksdict. The only module that imports it; its exceptions stop here.
+
+Measured on rocksdict 0.3.29: `write` and `get` take microseconds and hold the GIL; `flush_wal` takes as long as the
+disk and releases it. So everything here is called on the loop, except `flush_wal`, which has a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from petra_server.errors import StorageCorrupt, StorageFailed
+from petra_server.storage.batch import PARTITION_FAMILY, Batch
+
+DEFAULT_FAMILY = "default"
+
+
+class EngineStalled(Exception):
+    """RocksDB asks writers to wait for its compactions. Nothing was written."""
+
+
+class EngineOpenError(Exception):
+    """RocksDB cannot open the directory; the message is its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """Budgets of the engine, in bytes where the name says so."""
+
+    block_cache_bytes: int
+    write_buffer_bytes: int
+    wal_bytes: int
+    max_open_files: int
+    # False: refuse a write-ahead log that is damaged before its tail. True: keep what stands before the damage.
+    point_in_time_recovery: bool
+
+
+class Engine:
+    """Column families of bytes. Use `open`."""
+
+    def __init__(self, database: Rdict, families: list[str]) -> None:
+        self._database = database
+        self._families = [database.get_column_family(name) for name in families]
+        self._default = database.get_column_family(DEFAULT_FAMILY)
+        self._handles = {
+            index: database.get_column_family_handle(name)
+            for index, name in [*enumerate(families), (PARTITION_FAMILY, DEFAULT_FAMILY)]
+        }
+        self._write_options = WriteOptions()
+        # A stall becomes an error for one call instead of a standstill for all.
+        self._write_options.no_slowdown = True
+
+    @staticmethod
+    def families(path: Path) -> list[str]:
+        """The column families in a directory, without opening it."""
+        try:
+            return Rdict.list_cf(str(path), Options(raw_mode=True))
+        except Exception as error:  # rocksdict raises nothing narrower
+            raise EngineOpenError(str(error)) from None
+
+    @classmethod
+    def open(cls, path: Path, families: list[str], options: EngineOptions) -> Engine:
+        """Opens a directory, and makes it and its families when they are missing. Raises EngineOpenError."""
+        block_cache = Cache(options.block_cache_bytes)
+        try:
+            database = Rdict(
+                str(path),
+                options=_database_options(options, block_cache),
+                column_families={name: _family_options(options, block_cache) for name in [DEFAULT_FAMILY, *families]},
+            )
+        except Exception as error:  # rocksdict raises nothing narrower
+            raise EngineOpenError(str(error)) from None
+        return cls(database, families)
+
+    def get(self, family: int, key: bytes) -> bytes | None:
+        """One value. Raises StorageCorrupt when its block is damaged."""
+        source = self._default if family == PARTITION_FAMILY else self._families[family]
+        try:
+            value: bytes | None = source.get(key)
+        except Exception as error:  # rocksdict raises nothing narrower
+            raise _read_error(error) from None
+        return value
+
+    def scan(self, family: int, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values from `lower` to before `upper`, in order or from the end. A snapshot of the moment of the
+        call. Raises StorageCorrupt when a block is damaged.
+        """
+        options = ReadOptions()
+        options.set_iterate_lower_bound(lower)
+        options.set_iterate_upper_bound(upper)
+        start = upper if reverse else lower
+        # Made here and not in the generator, so that the snapshot is of now and not of the first step.
+        return _guarded(self._families[family].items(backwards=reverse, from_key=start, read_opt=options))
+
+    def write(self, batch: Batch) -> None:
+        """Writes all of the batch or nothing, into the log of the operating system, not yet onto the disk.
+
+        Raises EngineStalled when RocksDB wants to catch up first, StorageFailed when the write failed.
+        """
+        out = WriteBatch(raw_mode=True)
+        handles = self._handles
+        for family, first, end in batch.range_deletes:
+            out.delete_range(first, end, handles[family])
+        put, delete = out.put, out.delete
+        for family, key, value in batch.writes:
+            if value is None:
+                delete(key, handles[family])
+            else:
+                put(key, value, handles[family])
+        try:
+            self._database.write(out, self._write_options)
+        except Exception as error:  # rocksdict raises nothing narrower
+            text = str(error)
+            if "Result incomplete" in text or "Incomplete" in text:
+                raise EngineStalled(text) from None
+            raise StorageFailed(
+                f"A write failed ({text}). The server stops; start it again when the disk is well."
+            ) from None
+
+    def flush_wal(self) -> None:
+        """Puts everything written so far onto the disk. Blocks, without the GIL. Raises StorageFailed."""
+        try:
+            self._database.flush_wal(True)
+        except Exception as error:  # rocksdict raises nothing narrower
+            raise StorageFailed(
+                f"A flush failed ({error}). The server stops; start it again when the disk is well."
+            ) from None
+
+    def estimated_keys(self, family: int) -> int:
+        return self._families[family].property_int_value("rocksdb.estimate-num-keys") or 0
+
+    def memtable_bytes(self) -> int:
+        """Bytes that RocksDB still has to write into tables."""
+        return sum(
+            source.property_int_value("rocksdb.cur-size-all-mem-tables") or 0
+            for source in [self._default, *self._families]
+        )
+
+    def close(self) -> None:
+        """Closes the database. What was written and flushed is there at the next open."""
+        for source in [*self._families, self._default]:
+            source.close()
+        self._database.close()
+        # The database stays locked while anything refers to it.
+        self._families.clear()
+        self._handles.clear()
+        del self._default, self._database
+
+
+def _database_options(options: EngineOptions, block_cache: Cache) -> Options:
+    out = _family_options(options, block_cache)
+    out.create_if_missing(True)
+    out.create_missing_column_families(True)
+    out.set_db_write_buffer_size(options.write_buffer_bytes)
+    out.set_max_total_wal_size(options.wal_bytes)
+    out.set_max_open_files(options.max_open_files)
+    out.set_max_background_jobs(4)
+    out.set_wal_recovery_mode(
+        DBRecoveryMode.point_in_time()
+        if options.point_in_time_recovery
+        else DBRecoveryMode.tolerate_corrupted_tail_records()
+    )
+    out.set_skip_stats_update_on_db_open(True)
+    out.set_stats_dump_period_sec(0)
+    out.set_keep_log_file_num(5)
+    out.set_max_log_file_size(8 << 20)
+    # Writes SST files out as they grow, instead of in one burst that foreground flushes would wait behind.
+    out.set_bytes_per_sync(1 << 20)
+    return out
+
+
+def _family_options(options: EngineOptions, block_cache: Cache) -> Options:
+    table = BlockBasedOptions()
+    table.set_block_cache(block_cache)
+    table.set_block_size(8 << 10)
+    table.set_bloom_filter(10, False)
+    table.set_format_version(5)
+    # So that filters and indexes count against the block cache's budget, however many keys there are.
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    out = Options(raw_mode=True)
+    out.set_block_based_table_factory(table)
+    out.set_compression_type(DBCompressionType.lz4())
+    out.set_level_compaction_dynamic_level_bytes(True)
+    out.set_write_buffer_size(max(options.write_buffer_bytes // 4, 64 << 10))
+    # Many families share the budget, so each grows in small steps.
+    out.set_arena_block_size(64 << 10)
+    return out
+
+
+def _guarded(items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    while True:
+        try:
+            item = next(items, None)
+        except Exception as error:  # rocksdict raises nothing narrower
+            raise _read_error(error) from None
+        if item is None:
+            return
+        yield item
+
+
+def _read_error(error: Exception) -> StorageCorrupt | StorageFailed:
+    text = str(error)
+    if "Corruption" in text:
+        return StorageCorrupt(f"A stored record is damaged ({text}). Restore the data directory from a backup.")
+    return StorageFailed(f"A read failed ({text}). See whether the disk is well.")
