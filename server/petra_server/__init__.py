@@ -1,4 +1,5 @@
 """The Petra server."""
+
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version

@@ -69,7 +69,9 @@ class RunningServer:
 
 @asynccontextmanager
 async def running_server(
-    data: Path | None = None, clock: ManualClock | None = None, **settings: Any
+    data: Path | None = None,
+    clock: ManualClock | None = None,
+    **settings: Any,  # noqa: ANN401 - fields of Settings
 ) -> AsyncIterator[RunningServer]:
     """A running server on a directory of its own, or on `data`. `settings` are fields of Settings.
 

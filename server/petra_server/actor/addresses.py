@@ -64,13 +64,13 @@ class Addresses:
         if len(space) > self._max_namespace_bytes:
             raise Refusal(
                 Reason.INVALID_NAMESPACE,
-                f"The namespace has {len(space)} bytes, and {self._max_namespace_bytes} are allowed. Use a shorter one.",
+                f"The namespace has {len(space)} bytes, and {self._max_namespace_bytes} are allowed. Shorten it.",
                 field="namespace",
             )
         if len(name) > self._max_object_bytes:
             raise Refusal(
                 Reason.INVALID_OBJECT,
-                f"The object has {len(name)} bytes, and {self._max_object_bytes} are allowed. Use a shorter one.",
+                f"The object has {len(name)} bytes, and {self._max_object_bytes} are allowed. Shorten it.",
                 field="object",
             )
         owner = self._actors[actor_of_slot(slot_of(space, name), len(self._actors))] if name else None

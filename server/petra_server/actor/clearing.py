@@ -1,5 +1,7 @@
-"""A clear of more entries than one turn may look at. It counts in slices while its actor is busy, and removes in one
-batch, so it is atomic and no other actor waits for more than a slice.
+"""A clear of more entries than one turn may look at.
+
+It counts in slices while its actor is busy, and removes in one batch: so it is atomic, and no other actor waits for
+more than a slice.
 """
 
 from __future__ import annotations

@@ -105,8 +105,9 @@ class Scan(NamedTuple):
 
 
 class ScanNames(NamedTuple):
-    """The names that entry keys from `lower` to before `upper` have as the part after `parent`: namespaces, or the
-    objects of a namespace. Only names with an entry that is not expired, and not the empty one of flat keys.
+    """The names that entry keys have as the part after `parent`: namespaces, or the objects of a namespace.
+
+    From `lower` to before `upper`; only names with an entry that is not expired, and not the empty one of flat keys.
     """
 
     parent: bytes
@@ -178,13 +179,13 @@ class SetManyReply(NamedTuple):
 class CountReply(NamedTuple):
     """How many entries DeleteMany or Clear removed."""
 
-    count: int
+    total: int
 
 
 class SweepReply(NamedTuple):
     """How many entries were removed, and whether there may be more to remove."""
 
-    count: int
+    swept: int
     more: bool
 
 

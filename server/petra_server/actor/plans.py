@@ -87,7 +87,7 @@ def clear(address: Address, prefix: bytes) -> Plan:
 
 
 def _sum(replies: list[CountReply]) -> Reply:
-    return CountReply(sum(reply.count for reply in replies))
+    return CountReply(sum(reply.total for reply in replies))
 
 
 def _by_actor(address: Address, keys: Sequence[bytes]) -> dict[Actor, list[int]]:

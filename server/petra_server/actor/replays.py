@@ -68,20 +68,20 @@ def unpack_reply(data: bytes) -> Reply:
     return reply
 
 
-def _tagged_steps(operation: Operation) -> Any:
+def _tagged_steps(operation: Operation) -> object:
     """The fields of an operation. The steps of a transaction carry their kind: two kinds may have equal fields."""
     if isinstance(operation, Transact):
         return (operation.conditions, [(_OPERATION_CODES[type(step)], step) for step in operation.steps])
     return operation
 
 
-def _to_wire(value: Any) -> Any:
+def _to_wire(value: object) -> object:
     if isinstance(value, tuple):
         return [_REPLY_CODES.get(type(value), _TUPLE), *map(_to_wire, value)]
     return value
 
 
-def _from_wire(value: Any) -> Any:
+def _from_wire(value: object) -> Any:  # noqa: ANN401 - whatever was packed
     if isinstance(value, list):
         code, *fields = value
         items = map(_from_wire, fields)

@@ -124,7 +124,7 @@ class Router:
         for actor, calls in groups.items():
             try:
                 finished.append(self._run_turn(actor, calls, now_ms, batch))
-            except Exception:
+            except Exception:  # noqa: BLE001
                 # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
                 refusal = _internal_error("A turn failed.")
                 for call in calls:
@@ -190,8 +190,8 @@ class Router:
         if not disk.writable and type(call.operation) in MUTATIONS:
             return Refusal(
                 Reason.DISK_FULL,
-                f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free), so writes are refused"
-                " and reads go on. Make room; writes resume by themselves.",
+                f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free): writes are refused,"
+                " reads go on. Make room; writes resume by themselves.",
                 retry_after_ms=_FULL_DISK_RETRY_MS,
             )
         return self._partition.committer.failure
@@ -245,12 +245,11 @@ class Router:
         try:
             work = SlicedClear(actor, operation, self._clock.now_ms())
             while not work.advance():
-                # Lets every other actor have its turn.
                 await asyncio.sleep(0)
             self._finish_clear(call, work)
         except Refusal as refusal:
             call.answer(refusal)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             call.answer(_internal_error("A clear failed."))
         finally:
             self.release(actor)

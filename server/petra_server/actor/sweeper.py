@@ -61,5 +61,5 @@ class Sweeper:
         except Refusal as refusal:
             _log.debug("sweep refused", actor=actor.index, reason=refusal.reason)
             return False
-        actor.swept += reply.count
+        actor.swept += reply.swept
         return reply.more

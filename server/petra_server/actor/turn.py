@@ -216,7 +216,7 @@ class Turn:
         self._undo = []
 
     def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """What is stored in a range. Raises NeedsWrites when this turn has written: the store does not know that yet."""
+        """What is stored in a range. Raises NeedsWrites when this turn has written what is not stored yet."""
         if self._writes:
             raise NeedsWrites
         return self._source.scan(lower, upper, reverse=reverse)
@@ -234,22 +234,16 @@ class Turn:
         delta = 0
         for key, record in self._writes.items():
             before = self._before[key]
-            if record is None:
-                if before is None:
-                    continue
-                out.append((family, key, None))
-                delta -= 1
-                if before.expires_at_ms:
-                    out.append((family, expiry_key(before.expires_at_ms, key), None))
-                continue
-            out.append((family, key, pack_record(record)))
-            expires_at_ms = record.expires_at_ms
-            if before is None:
-                delta += 1
-            elif before.expires_at_ms and before.expires_at_ms != expires_at_ms:
-                out.append((family, expiry_key(before.expires_at_ms, key), None))
-            if expires_at_ms and (before is None or before.expires_at_ms != expires_at_ms):
-                out.append((family, expiry_key(expires_at_ms, key), b""))
+            if record is not None or before is not None:
+                out.append((family, key, None if record is None else pack_record(record)))
+            delta += (record is not None) - (before is not None)
+            expired_at_ms = 0 if before is None else before.expires_at_ms
+            expires_at_ms = 0 if record is None else record.expires_at_ms
+            if expires_at_ms != expired_at_ms:
+                if expired_at_ms:
+                    out.append((family, expiry_key(expired_at_ms, key), None))
+                if expires_at_ms:
+                    out.append((family, expiry_key(expires_at_ms, key), b""))
         for key, value in self._requests.items():
             out.append((family, key, value))
         for key in self.stale_index:

@@ -104,7 +104,7 @@ class Checks:
         if len(request_id) > MAX_REQUEST_ID_BYTES:
             raise Refusal(
                 Reason.INVALID_REQUEST_ID,
-                f"The request id has {len(request_id)} bytes, and {MAX_REQUEST_ID_BYTES} are allowed. Use 16 random bytes.",
+                f"The request id has {len(request_id)} bytes, and {MAX_REQUEST_ID_BYTES} are allowed. Use 16.",
                 field="request_id",
             )
         return request_id
@@ -113,7 +113,7 @@ class Checks:
         if count > self.limits.max_batch_items:
             raise Refusal(
                 Reason.BATCH_TOO_LARGE,
-                f"The request has {count} {field}, and {self.limits.max_batch_items} are allowed. Send several requests.",
+                f"The request has {count} {field}, and {self.limits.max_batch_items} are allowed. Send several.",
                 field=field,
             )
 
@@ -140,7 +140,7 @@ class Checks:
         if size_bytes > self.answer_bytes:
             raise Refusal(
                 Reason.RESPONSE_TOO_LARGE,
-                f"The answer would have {size_bytes} bytes, and a message holds {self.limits.max_message_bytes}. {advice}",
+                f"The answer would have {size_bytes} bytes, and at most {self.answer_bytes} can be sent. {advice}",
             )
 
     # Operations.
@@ -221,7 +221,7 @@ class Checks:
         if cost > capacity:
             raise _bad_throttle(
                 "cost",
-                f"cost is {cost}, and no more than {capacity} can ever be allowed at once. Lower it, or raise the limit.",
+                f"cost is {cost}, and no more than {capacity} can be allowed at once. Lower it, or raise the limit.",
             )
         return Throttle(address.prefix + key, known, limit, period_ms, burst, cost, peek)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.addresses import Address
@@ -179,36 +179,39 @@ def write_answers(answers: Sequence[Answer]) -> bytes:
         rows.append(_row(outcome))
     if ids:
         response.ids.extend(ids)
-        for column, values in zip(
-            (response.versions, response.values, response.encodings, response.expires_at_ms, response.numbers),
-            zip(*rows, strict=True),
-            strict=True,
-        ):
-            if any(values):
-                column.extend(values)
+        versions, values, encodings, expires_at_ms, numbers = zip(*rows, strict=True)
+        if any(versions):
+            response.versions.extend(versions)
+        if any(values):
+            response.values.extend(values)
+        if any(encodings):
+            response.encodings.extend(encodings)
+        if any(expires_at_ms):
+            response.expires_at_ms.extend(expires_at_ms)
+        if any(numbers):
+            response.numbers.extend(numbers)
     return response.SerializeToString()
 
 
 _EMPTY_ROW = (0, b"", 0, 0, 0)
 
 
-def _row(outcome: Any) -> tuple[int, bytes, int, int, int]:
+def _row(outcome: Reply | bytes) -> tuple[int, bytes, int, int, int]:
     """Version, value, encoding, expiry and number of an answer."""
-    kind = type(outcome)
-    if kind is GetReply:
+    if isinstance(outcome, GetReply):
         record = outcome.record
         if record is None:
             return _EMPTY_ROW
         return record.version, record.value, record.encoding, record.expires_at_ms, 0
-    if kind is SetReply:
+    if isinstance(outcome, SetReply):
         return outcome.version, b"", 0, 0, 0
-    if kind is bytes:
+    if isinstance(outcome, bytes):
         return 0, outcome, 0, 0, 0
-    if kind is DeleteReply:
+    if isinstance(outcome, DeleteReply):
         return 0, b"", 0, 0, int(outcome.deleted)
-    if kind is IncrementReply:
+    if isinstance(outcome, IncrementReply):
         return outcome.version, b"", 0, 0, outcome.value
-    assert kind is TouchReply
+    assert isinstance(outcome, TouchReply)
     return 0, b"", 0, outcome.expires_at_ms, int(outcome.found)
 
 

@@ -31,7 +31,7 @@ class Listings:
         response = pb.ListResponse()
         add = response.entries.add
         for key, (version, expires_at_ms, encoding, value) in page.entries:
-            add(key=key.decode(), value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)  # type: ignore[arg-type]
+            add(key=key.decode(), value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)
         if page.resume is not None:
             response.next_page_token = _TOKEN_MARK + checksum + page.resume
         return response
@@ -77,7 +77,7 @@ def _read_token(token: bytes, checksum: bytes) -> bytes:
     if not token.startswith(_TOKEN_MARK + checksum):
         raise Refusal(
             Reason.INVALID_PAGE_TOKEN,
-            "The page token does not belong to this listing. Send it with the fields of the page before, or without it.",
+            "The page token does not belong to this listing. Send the fields of the page before, or no token.",
             field="page_token",
         )
     return token[_TOKEN_HEAD_BYTES:]

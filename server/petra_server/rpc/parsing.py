@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.empty_pb2 import Empty
@@ -27,12 +28,12 @@ _REASON_OF_FIELD = {
 
 
 def parse(kind: type[_M], data: bytes) -> _M:
-    """The message. Raises Refusal: for a string that is no UTF-8 with the reason of its field, else MALFORMED_MESSAGE."""
+    """The message. Raises Refusal: for a string that is no UTF-8 with the reason of its field, or MALFORMED_MESSAGE."""
     try:
         return kind.FromString(data)
     except DecodeError:
         pass
-    field = _first_bad_string(kind.DESCRIPTOR.fields_by_number, data)
+    field = _first_bad_string(kind.DESCRIPTOR, data)
     if field:
         raise Refusal(
             _REASON_OF_FIELD.get(field.rpartition(".")[2], Reason.MALFORMED_MESSAGE),
@@ -45,14 +46,18 @@ def parse(kind: type[_M], data: bytes) -> _M:
     )
 
 
-def _first_bad_string(fields: dict[int, FieldDescriptor], data: bytes, path: str = "") -> str:
+def _first_bad_string(
+    kind: Any,  # noqa: ANN401 - the descriptors of upb and of Python
+    data: bytes,
+    path: str = "",
+) -> str:
     """The path of the first string field that is no UTF-8, "" for none. `data` could not be parsed as a whole."""
     try:
-        raw = UnknownFieldSet(Empty.FromString(data))
+        raw = cast(Iterable[Any], UnknownFieldSet(Empty.FromString(data)))
     except DecodeError:
         return ""
     for item in raw:
-        field = fields.get(item.field_number)
+        field = kind.fields_by_number.get(item.field_number)
         if field is None or item.wire_type != _LENGTH_DELIMITED:
             continue
         if field.type == FieldDescriptor.TYPE_STRING:
@@ -61,7 +66,7 @@ def _first_bad_string(fields: dict[int, FieldDescriptor], data: bytes, path: str
             except UnicodeDecodeError:
                 return path + field.name
         elif field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
-            found = _first_bad_string(field.message_type.fields_by_number, item.data, f"{path}{field.name}.")
+            found = _first_bad_string(field.message_type, item.data, f"{path}{field.name}.")
             if found:
                 return found
     return ""

@@ -19,7 +19,7 @@ import grpc
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Gather
 from petra_server.actor.call import Call
-from petra_server.actor.operations import GetReply, Reply
+from petra_server.actor.operations import GetReply, Operation, Reply, Set
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.rpc.columns import Answer, Columns, write_answers
@@ -90,9 +90,10 @@ class PipelineStream:
                     self._reader_wake = self._loop.create_future()
                     await self._reader_wake
                     continue
-                data = await self._context.read()
+                data: object = await self._context.read()
                 if data is grpc.aio.EOF:
                     return
+                assert isinstance(data, bytes)
                 self._take(data)
         except Refusal as refusal:
             self._failure = refusal
@@ -262,5 +263,6 @@ _EMBEDDED: dict[int, tuple[Any, Any]] = {
 _EMBEDDED_METHODS = frozenset((*_EMBEDDED, pb.METHOD_LIST))
 
 
-def _operation_bytes(operation: Any) -> int:
-    return _ITEM_BYTES + len(operation.key) + len(getattr(operation, "value", b""))
+def _operation_bytes(operation: Operation) -> int:
+    """What one operation by columns counts for."""
+    return _ITEM_BYTES + (len(operation.value) if isinstance(operation, Set) else 0)

@@ -5,7 +5,7 @@ Also what a pipeline's embedded requests go through.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,12 @@ from petra_server.actor.operations import (
     GetReply,
     IncrementReply,
     Operation,
+    Set,
     SetManyReply,
     SetReply,
     Step,
     StepReply,
+    Throttle,
     ThrottleReply,
     TouchReply,
     Transact,
@@ -60,7 +62,7 @@ class Requests:
 
     def _mutation(
         self,
-        request: Any,
+        request: pb.SetRequest | pb.DeleteRequest | pb.IncrementRequest,
         address: Address,
         key: bytes,
         operation: Operation,
@@ -84,16 +86,7 @@ class Requests:
     def set(self, request: pb.SetRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
         key = self.checks.key(request.key)
-        operation = self.checks.set(
-            address,
-            key,
-            request.value,
-            request.encoding,
-            request.ttl_ms,
-            request.if_version if request.HasField("if_version") else None,
-            request.keep_ttl,
-        )
-        return self._mutation(request, address, key, operation, set_response)
+        return self._mutation(request, address, key, self._set_item(address, key, request), set_response)
 
     def delete(self, request: pb.DeleteRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
@@ -137,15 +130,14 @@ class Requests:
         keys, items = [], []
         for item in request.items:
             key = checks.key(item.key, "items.key")
-            if_version = item.if_version if item.HasField("if_version") else None
-            if if_version is not None and address.owner is None:
+            if address.owner is None and item.HasField("if_version"):
                 raise Refusal(
                     Reason.INVALID_CONDITION,
-                    "if_version in SetMany needs an object: flat keys do not change together. Name an object, or use Set.",
+                    "if_version in SetMany needs an object: flat keys do not change together. Name one, or use Set.",
                     field="items.if_version",
                 )
             keys.append(key)
-            items.append(checks.set(address, key, item.value, item.encoding, item.ttl_ms, if_version, item.keep_ttl))
+            items.append(self._set_item(address, key, item))
         checks.distinct(keys, "items")
         return self._many(request, address, plans.set_many(address, keys, items), set_many_response)
 
@@ -155,7 +147,13 @@ class Requests:
         keys = [self.checks.key(name, "keys") for name in request.keys]
         return self._many(request, address, plans.delete_many(address, keys), delete_many_response)
 
-    def _many(self, request: Any, address: Address, plan: Plan, encode: Callable[[Any], Message]) -> Prepared:
+    def _many(
+        self,
+        request: pb.SetManyRequest | pb.DeleteManyRequest,
+        address: Address,
+        plan: Plan,
+        encode: Callable[[Any], Message],
+    ) -> Prepared:
         return Prepared(
             plan,
             encode,
@@ -201,9 +199,8 @@ class Requests:
                 f"Operation {index} has no kind, or one that this server does not know. Set exactly one.",
                 field=f"operations[{index}]",
             )
-        item: Any = getattr(operation, kind)
         try:
-            return self._step_of_kind(address, kind, item)
+            return self._step_of_kind(address, kind, operation)
         except Refusal as refusal:
             raise Refusal(
                 refusal.reason,
@@ -212,23 +209,30 @@ class Requests:
                 metadata={**refusal.metadata, "operation": str(index)},
             ) from None
 
-    def _step_of_kind(self, address: Address, kind: str, item: Any) -> Step:
+    def _step_of_kind(self, address: Address, kind: str, operation: pb.Operation) -> Step:
         checks = self.checks
-        key = checks.key(item.key)
-        if kind == "get":
-            return checks.get(address, key)
-        if kind == "set":
-            if_version = item.if_version if item.HasField("if_version") else None
-            return checks.set(address, key, item.value, item.encoding, item.ttl_ms, if_version, item.keep_ttl)
-        if kind == "delete":
-            return checks.delete(address, key, item.if_version if item.HasField("if_version") else None)
-        if kind == "increment":
-            return checks.increment(address, key, item.delta, item.initial, item.ttl_ms)
-        if kind == "touch":
-            return checks.touch(address, key, item.ttl_ms)
-        return self._throttle_operation(address, key, item)
+        match kind:
+            case "get":
+                return checks.get(address, checks.key(operation.get.key))
+            case "set":
+                return self._set_item(address, checks.key(operation.set.key), operation.set)
+            case "delete":
+                item = operation.delete
+                if_version = item.if_version if item.HasField("if_version") else None
+                return checks.delete(address, checks.key(item.key), if_version)
+            case "increment":
+                added = operation.increment
+                return checks.increment(address, checks.key(added.key), added.delta, added.initial, added.ttl_ms)
+            case "touch":
+                return checks.touch(address, checks.key(operation.touch.key), operation.touch.ttl_ms)
+            case _:
+                return self._throttle_operation(address, checks.key(operation.throttle.key), operation.throttle)
 
-    def _throttle_operation(self, address: Address, key: bytes, item: Any) -> Any:
+    def _set_item(self, address: Address, key: bytes, item: pb.SetItem | pb.SetRequest) -> Set:
+        if_version = item.if_version if item.HasField("if_version") else None
+        return self.checks.set(address, key, item.value, item.encoding, item.ttl_ms, if_version, item.keep_ttl)
+
+    def _throttle_operation(self, address: Address, key: bytes, item: pb.ThrottleRequest | pb.ThrottleItem) -> Throttle:
         return self.checks.throttle(
             address, key, item.algorithm, item.limit, item.period_ms, item.burst, item.cost, item.peek
         )
@@ -240,7 +244,7 @@ class Requests:
         response = pb.GetManyResponse()
         add = response.entries.add
         for name, (version, expires_at_ms, encoding, value) in found:
-            add(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)  # type: ignore[arg-type]
+            add(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)
         return response
 
     def _transact_response(self, cut: int, steps: tuple[Step, ...], reply: TransactReply) -> pb.TransactResponse:
@@ -280,11 +284,11 @@ def set_many_response(reply: SetManyReply) -> pb.SetManyResponse:
 
 
 def delete_many_response(reply: CountReply) -> pb.DeleteManyResponse:
-    return pb.DeleteManyResponse(deleted=reply.count)
+    return pb.DeleteManyResponse(deleted=reply.total)
 
 
 def clear_response(reply: CountReply) -> pb.ClearResponse:
-    return pb.ClearResponse(deleted=reply.count)
+    return pb.ClearResponse(deleted=reply.total)
 
 
 def increment_response(reply: IncrementReply) -> pb.IncrementResponse:
@@ -305,17 +309,17 @@ def throttle_response(reply: ThrottleReply) -> pb.ThrottleResponse:
     )
 
 
-_RESULT_FIELDS: Mapping[type[Any], tuple[str, Callable[[Any], Message]]] = {
-    SetReply: ("set", set_response),
-    DeleteReply: ("delete", delete_response),
-    IncrementReply: ("increment", increment_response),
-    TouchReply: ("touch", touch_response),
-    ThrottleReply: ("throttle", throttle_response),
-}
-
-
 def operation_result(name: str, reply: StepReply) -> pb.OperationResult:
-    if isinstance(reply, GetReply):
-        return pb.OperationResult(get=get_response(name, reply))
-    field, encode = _RESULT_FIELDS[type(reply)]
-    return pb.OperationResult(**{field: encode(reply)})
+    match reply:
+        case GetReply():
+            return pb.OperationResult(get=get_response(name, reply))
+        case SetReply():
+            return pb.OperationResult(set=set_response(reply))
+        case DeleteReply():
+            return pb.OperationResult(delete=delete_response(reply))
+        case IncrementReply():
+            return pb.OperationResult(increment=increment_response(reply))
+        case TouchReply():
+            return pb.OperationResult(touch=touch_response(reply))
+        case ThrottleReply():
+            return pb.OperationResult(throttle=throttle_response(reply))

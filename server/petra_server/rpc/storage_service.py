@@ -68,7 +68,7 @@ class StorageService:
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
         router = self._router
 
-        async def method(request: Any, deadline: float | None) -> Message:
+        async def method(request: Any, deadline: float | None) -> Message:  # noqa: ANN401 - the method's message
             prepared = decode(request)
             reply = await Waiter().ask(
                 router,

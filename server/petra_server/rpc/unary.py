@@ -31,7 +31,7 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
     loop = asyncio.get_running_loop()
 
     async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        leave = None
+        leave: Callable[[], None] = _nothing
         try:
             if len(data) > UNCOUNTED_BYTES:
                 leave = admission.enter(context.peer(), len(data))
@@ -43,11 +43,10 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
             return response
         except Refusal as refusal:
             await abort(context, refusal)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             await abort(context, _fault(kind))
         finally:
-            if leave is not None:
-                leave()
+            leave()
 
     return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -55,7 +54,10 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
 def _count_answer(admission: Admission, context: grpc.aio.ServicerContext[bytes, bytes], size_bytes: int) -> None:
     """Counts an answer until the RPC is over, which is when gRPC has sent it or the client has gone."""
     leave = admission.enter(context.peer(), size_bytes)
-    context.add_done_callback(lambda _: leave())
+    context.add_done_callback(lambda _: leave())  # type: ignore[arg-type]
+
+
+def _nothing() -> None: ...
 
 
 def _fault(kind: type[Message]) -> Refusal:

@@ -29,8 +29,10 @@ def disk_space(path: Path) -> DiskSpace:
 
 
 class DiskGuard:
-    """Says whether writes may go on. Looks again when told to, and after every stretch of written bytes that could
-    have used up a good part of the reserve.
+    """Says whether writes may go on.
+
+    Looks again when told to, and after every stretch of written bytes that could have used up a good part of the
+    reserve.
     """
 
     def __init__(self, space: Callable[[], DiskSpace], pending_bytes: Callable[[], int], *, reserve_bytes: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from rocksdict import (
     BlockBasedOptions,
@@ -68,7 +69,7 @@ class Engine:
         """The column families in a directory, without opening it."""
         try:
             return Rdict.list_cf(str(path), Options(raw_mode=True))
-        except Exception as error:  # rocksdict raises nothing narrower
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             raise EngineOpenError(str(error)) from None
 
     @classmethod
@@ -81,7 +82,7 @@ class Engine:
                 options=_database_options(options, block_cache),
                 column_families={name: _family_options(options, block_cache) for name in [DEFAULT_FAMILY, *families]},
             )
-        except Exception as error:  # rocksdict raises nothing narrower
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             raise EngineOpenError(str(error)) from None
         return cls(database, families)
 
@@ -90,13 +91,14 @@ class Engine:
         source = self._default if family == PARTITION_FAMILY else self._families[family]
         try:
             value: bytes | None = source.get(key)
-        except Exception as error:  # rocksdict raises nothing narrower
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             raise _read_error(error) from None
         return value
 
     def scan(self, family: int, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Keys and values from `lower` to before `upper`, in order or from the end. A snapshot of the moment of the
-        call. Raises StorageCorrupt when a block is damaged.
+        """Keys and values from `lower` to before `upper`, in order or from the end: a snapshot of now.
+
+        Raises StorageCorrupt when a block is damaged.
         """
         options = ReadOptions()
         options.set_iterate_lower_bound(lower)
@@ -122,7 +124,7 @@ class Engine:
                 put(key, value, handles[family])
         try:
             self._database.write(out, self._write_options)
-        except Exception as error:  # rocksdict raises nothing narrower
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             text = str(error)
             if "Result incomplete" in text or "Incomplete" in text:
                 raise EngineStalled(text) from None
@@ -134,7 +136,7 @@ class Engine:
         """Puts everything written so far onto the disk. Blocks, without the GIL. Raises StorageFailed."""
         try:
             self._database.flush_wal(True)
-        except Exception as error:  # rocksdict raises nothing narrower
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             raise StorageFailed(
                 f"A flush failed ({error}). The server stops; start it again when the disk is well."
             ) from None
@@ -201,11 +203,11 @@ def _family_options(options: EngineOptions, block_cache: Cache) -> Options:
     return out
 
 
-def _guarded(items: Iterator[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+def _guarded(items: Iterator[object]) -> Iterator[tuple[bytes, bytes]]:
     while True:
         try:
-            item = next(items, None)
-        except Exception as error:  # rocksdict raises nothing narrower
+            item = cast(tuple[bytes, bytes] | None, next(items, None))
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
             raise _read_error(error) from None
         if item is None:
             return

@@ -95,9 +95,7 @@ def request_bounds(before_bucket: int) -> tuple[bytes, bytes]:
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """The least key greater than every key with this prefix. The prefix must hold a byte below FF, as every key does
-    by its kind.
-    """
+    """The least key greater than every key with this prefix, which must hold a byte below FF, as kinds do."""
     trimmed = prefix.rstrip(b"\xff")
     return trimmed[:-1] + bytes((trimmed[-1] + 1,))
 

@@ -123,8 +123,9 @@ class Partition:
         return generation
 
     async def close(self, counts: list[int]) -> None:
-        """Flushes and closes. `counts` are the entries of each actor now. Raises StorageFailed when not everything
-        that was written could be made durable; the directory is closed even so.
+        """Flushes and closes. `counts` are the entries of each actor now.
+
+        Raises StorageFailed when not everything that was written is durable; the directory is closed even so.
         """
         try:
             if self.committer.failure is None:
@@ -167,7 +168,7 @@ def _lock(path: Path) -> IO[str]:
         lock = (path / "LOCK").open("a+")
     except OSError as error:
         raise StartupError(
-            f"The data directory {path} cannot be used: {error.strerror}. Name another one with --data, or mend its rights."
+            f"The data directory {path} cannot be used: {error.strerror}. Name another with --data, or mend its rights."
         ) from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
