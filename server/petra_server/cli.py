@@ -105,14 +105,14 @@ def serve(context: click.Context, /, config_file: str | None, **flags: str | boo
     configure_logging(settings.log_level, settings.log_format, sys.stderr)
     # Late, because gRPC and RocksDB take a while to load, and --help and `petra config` need neither.
     try:
-        from petra_server import app
+        from petra_server.app import serve as serve_until_stopped
     except ModuleNotFoundError as error:
         sentence = f'serving needs {error.name}, which is not installed: pip install "petra[server]"'
         raise CannotStart(sentence) from None
     from petra_server.errors import StartupError
 
     try:
-        code = app.serve(settings)
+        code = serve_until_stopped(settings)
     except StartupError as error:
         raise CannotStart(str(error)) from None
     context.exit(code)

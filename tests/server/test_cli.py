@@ -13,7 +13,6 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
-import petra_server
 from petra_server.__main__ import main
 from petra_server.errors import StartupError
 from petra_server.settings import Settings
@@ -158,7 +157,7 @@ class TestServe:
     def run_with(
         self, monkeypatch: pytest.MonkeyPatch, server: Callable[[Settings], int], *args: str, **environ: str
     ) -> Result:
-        monkeypatch.setattr(petra_server, "app", SimpleNamespace(serve=server), raising=False)
+        monkeypatch.setitem(sys.modules, "petra_server.app", SimpleNamespace(serve=server))
         return run("serve", *args, **environ)
 
     @pytest.mark.parametrize("code", [0, 1])

@@ -244,7 +244,7 @@ class Router:
         assert isinstance(operation, Clear)
         try:
             work = SlicedClear(actor, operation, self._clock.now_ms())
-            while not work.advance():
+            while not work.advance():  # noqa: ASYNC110
                 await asyncio.sleep(0)
             self._finish_clear(call, work)
         except Refusal as refusal:

@@ -51,7 +51,7 @@ class Sweeper:
         if not self._disk.sweepable:
             return
         for actor in self._router.actors:
-            while not actor.busy and await self._sweep_once(actor):
+            while not actor.busy and await self._sweep_once(actor):  # noqa: ASYNC110
                 await asyncio.sleep(0)
 
     async def _sweep_once(self, actor: Actor) -> bool:

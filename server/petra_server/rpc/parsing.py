@@ -64,7 +64,7 @@ def _first_bad_string(
             try:
                 item.data.decode()
             except UnicodeDecodeError:
-                return path + field.name
+                return path + str(field.name)
         elif field.type == FieldDescriptor.TYPE_MESSAGE and field.message_type is not None:
             found = _first_bad_string(field.message_type, item.data, f"{path}{field.name}.")
             if found:

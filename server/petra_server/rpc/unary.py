@@ -36,7 +36,8 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
             if len(data) > UNCOUNTED_BYTES:
                 leave = admission.enter(context.peer(), len(data))
             remaining = context.time_remaining()
-            deadline = None if remaining is None else loop.time() + remaining
+            # The stubs do not know that it is None without a deadline.
+            deadline = None if remaining is None else loop.time() + remaining  # type: ignore[redundant-expr]
             response = (await method(parse(kind, data), deadline)).SerializeToString()
             if len(response) > UNCOUNTED_BYTES:
                 _count_answer(admission, context, len(response))
