@@ -1,7 +1,7 @@
 """The ceiling of a unary call: a bare grpc.aio server that answers with the bytes it was sent.
 
-No protobuf, no routing, no storage: what is between this server's rate and Petra's is Petra. Started by the benchmarks
-as `python -m bench.echo`; prints `serving HOST:PORT` and runs until SIGTERM.
+No protobuf, no routing, no storage, and the gRPC options of a Petra server: what is between this server's rate and
+Petra's is Petra. Started by the benchmarks as `python -m bench.echo`; prints `serving HOST:PORT` and runs until SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ import signal
 import grpc
 import grpc.aio
 
+from petra_server.app import _grpc_options
+from petra_server.settings import Settings
+
 METHOD = "/bench.Echo/Echo"
 
 
@@ -20,7 +23,7 @@ async def _echo(request: bytes, _context: object) -> bytes:
 
 
 async def _serve() -> None:
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=_grpc_options(Settings()))
     # Without serializers grpc hands the handler the bytes of a message and takes bytes back.
     handler = grpc.method_handlers_generic_handler("bench.Echo", {"Echo": grpc.unary_unary_rpc_method_handler(_echo)})
     server.add_generic_rpc_handlers((handler,))

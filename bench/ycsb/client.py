@@ -14,7 +14,6 @@ import json
 import random
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -67,7 +66,7 @@ class Report:
 
     loading: tuple[float, float] = (0.0, 0.0)
     working: tuple[float, float] = (0.0, 0.0)
-    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    latencies_ms: dict[str, list[float]] = field(default_factory=lambda: {str(kind): [] for kind in Kind})
     written: list[tuple[int, int, int]] = field(default_factory=list)
     unknown: list[tuple[int, int]] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)

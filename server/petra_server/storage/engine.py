@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import cast
 
@@ -101,11 +102,12 @@ class Engine:
         Raises StorageCorrupt when a block is damaged.
         """
         options = ReadOptions()
-        options.set_iterate_lower_bound(lower)
+        # Only this bound: in rocksdict 0.3.29 `set_iterate_lower_bound` sets the upper one.
         options.set_iterate_upper_bound(upper)
         start = upper if reverse else lower
         # Made here and not in the generator, so that the snapshot is of now and not of the first step.
-        return _guarded(self._families[family].items(backwards=reverse, from_key=start, read_opt=options))
+        items = _guarded(self._families[family].items(backwards=reverse, from_key=start, read_opt=options))
+        return takewhile(lambda item: item[0] >= lower, items) if reverse else items
 
     def write(self, batch: Batch) -> None:
         """Writes all of the batch or nothing, into the log of the operating system, not yet onto the disk.
