@@ -87,8 +87,7 @@ def _run(workload: Workload, options: Options, scratch: Path, seed: int) -> Run:
         if wrong:
             raise BenchError(f"workload {workload.name}: {len(wrong)} things are wrong: " + "; ".join(wrong[:10]))
     latencies = {
-        str(kind): sorted(latency for one in reports for latency in one.latencies_ms[kind])
-        for kind in workload.mix
+        str(kind): sorted(latency for one in reports for latency in one.latencies_ms[kind]) for kind in workload.mix
     }
     return Run(
         operations_per_second=sum(map(len, latencies.values())) / _span([one.working for one in reports]),

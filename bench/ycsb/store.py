@@ -128,7 +128,8 @@ class PipelineStore:
         self._wake = asyncio.Event()
         self._answers: dict[int, asyncio.Future[_Answer]] = {}
         self._ended = ""
-        self._tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._read())]
+        self._writing = asyncio.create_task(self._write())
+        self._reading = asyncio.create_task(self._read())
 
     async def get(self, object_name: str, key: str) -> Entry | None:
         answer = await self._do(storage_pb2.METHOD_GET, object_name, key, b"")
@@ -148,10 +149,11 @@ class PipelineStore:
         return _replaced(storage_pb2.TransactResponse.FromString(answer.value))
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._stream.cancel()
+        self._writing.cancel()
+        await asyncio.gather(self._writing, return_exceptions=True)
+        # The server ends the stream then, so that nothing of it is left when the loop is closed.
+        await self._stream.done_writing()
+        await self._reading
         await self._channel.close()
 
     async def _do(self, method: storage_pb2.Method, object_name: str, key: str, value: bytes) -> _Answer:
