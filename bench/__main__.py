@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import large, server, ycsb
+from bench import server
+from bench.large import run as large
 from bench.process import REPOSITORY, BenchError, Unavailable
 from bench.report import Folders, say
+from bench.ycsb import run as ycsb
 
 
 @dataclass(frozen=True, slots=True)

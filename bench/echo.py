@@ -1,7 +1,7 @@
 """The ceiling of a unary call: a bare grpc.aio server that answers with the bytes it was sent.
 
 No protobuf, no routing, no storage, and the gRPC options of a Petra server: what is between this server's rate and
-Petra's is Petra. Started by the benchmarks as `python -m bench.echo`; prints `serving HOST:PORT` and runs until SIGTERM.
+Petra's is Petra. Started as `python -m bench.echo`; prints `serving HOST:PORT` and runs until SIGTERM.
 """
 
 from __future__ import annotations

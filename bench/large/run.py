@@ -106,7 +106,7 @@ class _Progress:
     def __call__(self, line: str) -> bool | None:
         if line == "done":
             return True
-        acknowledged = int(line.removeprefix("acknowledged "))
+        acknowledged = _acknowledged(line)
         if acknowledged * 10 // self.store.keys > self.said:
             self.said = acknowledged * 10 // self.store.keys
             say(f"  {self.store.name}: {acknowledged:,} loaded")
@@ -189,8 +189,15 @@ def _burst(store: _Store) -> int:
 
 
 def _reached(line: str, wanted: int) -> int | None:
-    acknowledged = int(line.removeprefix("acknowledged "))
+    acknowledged = _acknowledged(line)
     return acknowledged if acknowledged >= wanted else None
+
+
+def _acknowledged(line: str) -> int:
+    word, _, number = line.partition(" ")
+    if word != "acknowledged":
+        raise BenchError(f"a loader said: {line}")
+    return int(number)
 
 
 def _loader(address: str, first: int, end: int, *, durable: bool) -> ChildProcess:

@@ -3,9 +3,3 @@
 Own implementation: separate client processes over gRPC, and after every run the whole store is held against what the
 clients were told.
 """
-
-from __future__ import annotations
-
-from bench.ycsb.run import SCANS, TRANSPORTS, Options, measure
-
-__all__ = ["SCANS", "TRANSPORTS", "Options", "measure"]

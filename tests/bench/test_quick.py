@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import h2load, large, server
+from bench import h2load, server
+from bench.large import run as large
 from bench.report import Folders
 
 pytestmark = pytest.mark.slow

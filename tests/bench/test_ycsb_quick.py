@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import ycsb
 from bench.report import Folders
+from bench.ycsb import run as ycsb
 
 
 def options(workloads: str, transport: str, scan: str) -> ycsb.Options:

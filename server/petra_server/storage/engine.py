@@ -6,6 +6,7 @@ disk and releases it. So everything here is called on the loop, except `flush_wa
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
@@ -28,6 +29,19 @@ from petra_server.errors import StorageCorrupt, StorageFailed
 from petra_server.storage.batch import PARTITION_FAMILY, Batch
 
 DEFAULT_FAMILY = "default"
+
+_OPTIONS_FILE = """\
+[Version]
+  rocksdb_version=9.8.4
+  options_file_version=1.1
+
+[DBOptions]
+  track_and_verify_wals_in_manifest=true
+
+[CFOptions "default"]
+
+[TableOptions/BlockBasedTable "default"]
+"""
 
 
 class EngineStalled(Exception):
@@ -74,13 +88,13 @@ class Engine:
             raise EngineOpenError(str(error)) from None
 
     @classmethod
-    def open(cls, path: Path, families: list[str], options: EngineOptions) -> Engine:
-        """Opens a directory, and makes it and its families when they are missing. Raises EngineOpenError."""
+    def open(cls, path: Path, families: list[str], options: EngineOptions, *, create: bool) -> Engine:
+        """Opens a directory with these families, or makes it. Raises EngineOpenError."""
         block_cache = Cache(options.block_cache_bytes)
         try:
             database = Rdict(
                 str(path),
-                options=_database_options(options, block_cache),
+                options=_database_options(options, block_cache, create=create),
                 column_families={name: _family_options(options, block_cache) for name in [DEFAULT_FAMILY, *families]},
             )
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
@@ -164,10 +178,11 @@ class Engine:
         del self._default, self._database
 
 
-def _database_options(options: EngineOptions, block_cache: Cache) -> Options:
-    out = _family_options(options, block_cache)
-    out.create_if_missing(True)
-    out.create_missing_column_families(True)
+def _database_options(options: EngineOptions, block_cache: Cache, *, create: bool) -> Options:
+    out = _tracking_options()
+    _set_family_options(out, options, block_cache)
+    out.create_if_missing(create)
+    out.create_missing_column_families(create)
     out.set_db_write_buffer_size(options.write_buffer_bytes)
     out.set_max_total_wal_size(options.wal_bytes)
     out.set_max_open_files(options.max_open_files)
@@ -186,7 +201,26 @@ def _database_options(options: EngineOptions, block_cache: Cache) -> Options:
     return out
 
 
+def _tracking_options() -> Options:
+    """Options with track_and_verify_wals_in_manifest, for which rocksdict has no setter, from a file of options.
+
+    RocksDB then notes every log that it closes, with its size, and refuses to open when one is missing or too short.
+    Without it a cut in a log before the newest one would be taken for a torn tail, and leave a hole in the history.
+    """
+    with tempfile.TemporaryDirectory(prefix="petra-options-") as scratch:
+        (Path(scratch) / "OPTIONS-000001").write_text(_OPTIONS_FILE)
+        (Path(scratch) / "rocksdict-config.json").write_text('{"raw_mode": true, "prefix_extractors": {}}')
+        options, _ = Options.load_latest(scratch)
+    return options
+
+
 def _family_options(options: EngineOptions, block_cache: Cache) -> Options:
+    out = Options(raw_mode=True)
+    _set_family_options(out, options, block_cache)
+    return out
+
+
+def _set_family_options(out: Options, options: EngineOptions, block_cache: Cache) -> None:
     table = BlockBasedOptions()
     table.set_block_cache(block_cache)
     table.set_block_size(8 << 10)
@@ -195,14 +229,12 @@ def _family_options(options: EngineOptions, block_cache: Cache) -> Options:
     # So that filters and indexes count against the block cache's budget, however many keys there are.
     table.set_cache_index_and_filter_blocks(True)
     table.set_pin_l0_filter_and_index_blocks_in_cache(True)
-    out = Options(raw_mode=True)
     out.set_block_based_table_factory(table)
     out.set_compression_type(DBCompressionType.lz4())
     out.set_level_compaction_dynamic_level_bytes(True)
     out.set_write_buffer_size(max(options.write_buffer_bytes // 4, 64 << 10))
     # Many families share the budget, so each grows in small steps.
     out.set_arena_block_size(64 << 10)
-    return out
 
 
 def _guarded(items: Iterator[object]) -> Iterator[tuple[bytes, bytes]]:

@@ -4,7 +4,9 @@ It guarantees that a directory is opened by one process, with the format and the
 that versions only grow, also across crashes; and that a batch is written whole or not at all. Loop thread only, once
 opened.
 
-The records of the partition's own column family:
+The directory holds LOCK, which the serving process has locked; PETRA, a marker that says format and number of
+actors in JSON, so that a directory of another kind is refused before RocksDB touches it; and partition-0000, the
+database. The records of the partition's own column family:
 
     petra     JSON: format_version, actors, id (a UUID), created_at_ms
     versions  8 bytes, big-endian: no version above it was ever given out
@@ -16,13 +18,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from petra_server.clock import Clock
-from petra_server.errors import StartupError
+from petra_server.errors import StartupError, StorageFailed
 from petra_server.storage.batch import PARTITION_FAMILY, Batch
 from petra_server.storage.cache import EntryCache
 from petra_server.storage.committer import Committer
@@ -36,7 +39,10 @@ DEFAULT_ACTORS = 64
 # a lost BUFFERED write had is ever given out again. At half of it the ceiling is raised, long before it is needed.
 VERSION_STRIDE = 1 << 20
 
+_LOCK = "LOCK"
+_MARKER = "PETRA"
 _DIRECTORY = "partition-0000"
+_UNFINISHED = "partition-0000.new"
 _META_KEY = b"petra"
 _VERSIONS_KEY = b"versions"
 _COUNTS_KEY = b"counts"
@@ -89,14 +95,15 @@ class Partition:
         """Opens or makes a data directory. Raises StartupError with a sentence that says what to do."""
         lock = _lock(options.path)
         try:
-            directory = options.path / _DIRECTORY
-            actors = _actors_of(directory, options)
+            if not (options.path / _MARKER).exists() or (options.path / _UNFINISHED).exists():
+                _make(options, clock)
+            actors = _read_marker(options)
             try:
-                engine = Engine.open(directory, [f"actor-{index:04d}" for index in range(actors)], options.engine)
+                engine = Engine.open(options.path / _DIRECTORY, _families(actors), options.engine, create=False)
             except EngineOpenError as error:
                 raise StartupError(_open_failure(options.path, str(error))) from None
             try:
-                partition = cls(lock, engine, _read_or_write_meta(engine, actors, clock), options)
+                partition = cls(lock, engine, _read_meta(engine), options)
                 partition._open_versions()
             except BaseException:
                 engine.close()
@@ -165,7 +172,7 @@ def _lock(path: Path) -> IO[str]:
     """Makes the directory and takes its lock, which the process holds until it ends."""
     try:
         path.mkdir(parents=True, exist_ok=True)
-        lock = (path / "LOCK").open("a+")
+        lock = (path / _LOCK).open("a+")
     except OSError as error:
         raise StartupError(
             f"The data directory {path} cannot be used: {error.strerror}. Name another with --data, or mend its rights."
@@ -185,67 +192,96 @@ def _lock(path: Path) -> IO[str]:
     return lock
 
 
-def _actors_of(directory: Path, options: PartitionOptions) -> int:
-    """How many actors the directory has, or is to be made with."""
-    if not (directory / "CURRENT").exists():
-        strangers = sorted(entry.name for entry in options.path.iterdir() if entry.name not in ("LOCK", _DIRECTORY))
-        if strangers or (directory.exists() and any(name.suffix == ".sst" for name in directory.iterdir())):
-            raise StartupError(
-                f"The directory {options.path} is not empty and holds no Petra data that can be opened"
-                f" (found {', '.join(strangers[:3]) or 'tables without a CURRENT file'})."
-                " Name an empty directory with --data, or restore a backup."
-            )
-        return options.actors or DEFAULT_ACTORS
-    try:
-        families = set(Engine.families(directory)) - {DEFAULT_FAMILY}
-    except EngineOpenError as error:
-        raise StartupError(_open_failure(options.path, str(error))) from None
-    known = {f"actor-{index:04d}" for index in range(len(families))}
-    if families - known:
+def _families(actors: int) -> list[str]:
+    return [f"actor-{index:04d}" for index in range(actors)]
+
+
+def _make(options: PartitionOptions, clock: Clock) -> None:
+    """Makes the data directory: first the database beside its place, then the marker, and then it takes its place.
+
+    So a process that ends in between leaves something that is made anew, and never one that seems to be whole.
+    """
+    unfinished, marker = options.path / _UNFINISHED, options.path / _MARKER
+    strangers = sorted(
+        entry.name for entry in options.path.iterdir() if entry.name not in (_LOCK, _UNFINISHED, _MARKER)
+    )
+    if strangers:
         raise StartupError(
-            f"The data directory {options.path} was made by a newer Petra: it has parts that this one does not know"
-            f" ({', '.join(sorted(families - known)[:3])}). Start the newer version."
+            f"The directory {options.path} is not empty and holds no whole Petra data: {', '.join(strangers[:3])}."
+            " Name an empty directory with --data, or restore a backup."
         )
-    if options.actors and families and options.actors != len(families):
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    actors = options.actors or DEFAULT_ACTORS
+    meta = {
+        "format_version": FORMAT_VERSION,
+        "actors": actors,
+        "id": str(uuid.uuid4()),
+        "created_at_ms": clock.now_ms(),
+    }
+    try:
+        engine = Engine.open(unfinished, _families(actors), options.engine, create=True)
+        engine.write(Batch(writes=[(PARTITION_FAMILY, _META_KEY, json.dumps(meta).encode())]))
+        engine.flush_wal()
+        engine.close()
+    except (EngineOpenError, StorageFailed) as error:
+        raise StartupError(_open_failure(options.path, str(error))) from None
+    with marker.open("w") as out:
+        json.dump({"format_version": FORMAT_VERSION, "actors": actors}, out)
+        out.flush()
+        os.fsync(out.fileno())
+    unfinished.rename(options.path / _DIRECTORY)
+    _sync_directory(options.path)
+
+
+def _read_marker(options: PartitionOptions) -> int:
+    """How many actors the directory has. Raises StartupError when it cannot be opened by this version."""
+    path = options.path
+    try:
+        marker = json.loads((path / _MARKER).read_text())
+        version, actors = int(marker["format_version"]), int(marker["actors"])
+    except (OSError, ValueError, KeyError, TypeError):
         raise StartupError(
-            f"The data directory {options.path} has {len(families)} actors and cannot be opened with {options.actors}:"
+            f"The file {path / _MARKER} is damaged: it should say the format and the number of actors."
+            " Restore the data directory from a backup."
+        ) from None
+    if version > FORMAT_VERSION:
+        raise StartupError(
+            f"The data directory {path} has format {version}, and this Petra knows formats up to {FORMAT_VERSION}."
+            " Start the newer version that wrote it."
+        )
+    if options.actors and options.actors != actors:
+        raise StartupError(
+            f"The data directory {path} has {actors} actors and cannot be opened with {options.actors}:"
             " the number is fixed when a directory is made. Leave --actors out, or name another directory with --data."
         )
-    return len(families) or options.actors or DEFAULT_ACTORS
-
-
-def _read_or_write_meta(engine: Engine, actors: int, clock: Clock) -> PartitionMeta:
-    stored = engine.get(PARTITION_FAMILY, _META_KEY)
-    if stored is None:
-        # Made just now, or by a process that ended before this line: nothing else is written earlier.
-        if any(engine.estimated_keys(index) for index in range(actors)):
-            raise StartupError(
-                "The data directory has entries but not the record that says its format. Restore it from a backup."
-            )
-        meta = PartitionMeta(FORMAT_VERSION, actors, str(uuid.uuid4()), clock.now_ms())
-        batch = Batch()
-        fields = {
-            "format_version": meta.format_version,
-            "actors": meta.actors,
-            "id": meta.data_id,
-            "created_at_ms": meta.created_at_ms,
-        }
-        batch.writes.append((PARTITION_FAMILY, _META_KEY, json.dumps(fields).encode()))
-        engine.write(batch)
-        engine.flush_wal()
-        return meta
-    fields = json.loads(stored)
-    if fields["format_version"] > FORMAT_VERSION:
+    try:
+        families = set(Engine.families(path / _DIRECTORY)) - {DEFAULT_FAMILY}
+    except EngineOpenError as error:
+        raise StartupError(_open_failure(path, str(error))) from None
+    if families != set(_families(actors)):
         raise StartupError(
-            f"The data directory has format {fields['format_version']}, and this Petra knows formats up to"
-            f" {FORMAT_VERSION}. Start the newer version that wrote it."
-        )
-    if fields["actors"] != actors:
-        raise StartupError(
-            f"The data directory was made with {fields['actors']} actors and {actors} are there."
+            f"The data directory {path} is damaged: it should have {actors} actors, and RocksDB knows {len(families)}."
             " Restore it from a backup."
         )
-    return PartitionMeta(fields["format_version"], actors, fields["id"], fields["created_at_ms"])
+    return actors
+
+
+def _read_meta(engine: Engine) -> PartitionMeta:
+    stored = engine.get(PARTITION_FAMILY, _META_KEY)
+    if stored is None:
+        raise StartupError("The data directory has lost its own record. Restore it from a backup.")
+    fields = json.loads(stored)
+    return PartitionMeta(fields["format_version"], fields["actors"], fields["id"], fields["created_at_ms"])
+
+
+def _sync_directory(path: Path) -> None:
+    """Makes the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _open_failure(path: Path, message: str) -> str:
