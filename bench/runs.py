@@ -95,6 +95,14 @@ class Outcome:
         """Round by round, how many times the contestant's rate the subject reached; None for the subject itself."""
         return self._ratios(self.contest.subject, contestant)
 
+    def beside_ratios(self, contestant: str, name: str) -> Spread | None:
+        """Round by round, what was seen beside the rate against the same of the baseline."""
+        baseline = self.contest.baseline
+        if baseline is None or contestant == baseline:
+            return None
+        pairs = zip(self.samples[contestant], self.samples[baseline], strict=True)
+        return Spread([one.beside[name] / other.beside[name] for one, other in pairs])
+
     def _ratios(self, above: str | None, below: str | None) -> Spread | None:
         if above is None or below is None or above == below:
             return None

@@ -31,6 +31,8 @@ _BUDGETS = ("cache_bytes", "block_cache_bytes", "write_buffer_bytes")
 # Written just before a kill: so much has to be replayed from the log.
 _BURST_KEYS = 400_000
 
+_LATENCIES = ("p50_ms", "p99_ms")
+
 _LOAD_TIMEOUT_S = 3600.0
 
 
@@ -71,14 +73,15 @@ def measure(options: Options, folders: Folders) -> None:
         for store in stores:
             _kill(store, round_number)
     for outcome in outcomes:
-        print(report.outcome_table(outcome), end="\n\n")
+        print(report.outcome_table(outcome))
+        print(_latency_sentence(outcome, stores), end="\n\n")
     budgets = _budgets()
     print(_table(stores, load_rates, budgets), end="\n\n")
     settings: dict[str, Json] = {**asdict(options), "value_bytes": VALUE_BYTES, "burst_keys": _burst(stores[1])}
     figures: dict[str, Json] = {
         "budgets": budgets,
         "stores": [_json(store, rate) for store, rate in zip(stores, load_rates, strict=True)],
-        "contests": [report.outcome_json(outcome) for outcome in outcomes],
+        "contests": [{**report.outcome_json(outcome), **_latency_json(outcome, stores[1])} for outcome in outcomes],
     }
     report.write_results(NAME, settings, folders, figures)
 
@@ -157,6 +160,19 @@ def _reads(name: str, in_flight: int, servers: Sequence[_Serving], seconds: floa
         ],
         baseline=servers[0].store.name,
     )
+
+
+def _latency_sentence(outcome: Outcome, stores: Sequence[_Store]) -> str:
+    small, large = stores
+    p50, p99 = (outcome.beside_ratios(large.name, name) for name in _LATENCIES)
+    assert p50 is not None
+    assert p99 is not None
+    return f"{large.name} against {small.name}: p50 is {p50.median:.2f} times, p99 is {p99.median:.2f} times as long"
+
+
+def _latency_json(outcome: Outcome, store: _Store) -> dict[str, Json]:
+    spreads = {name: outcome.beside_ratios(store.name, name) for name in _LATENCIES}
+    return {f"{name}_of_baseline": report.spread_json(spread) for name, spread in spreads.items() if spread is not None}
 
 
 def _reopen(store: _Store, round_number: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import h2load, server
+from bench import h2load, peers, server
 from bench.large import run as large
 from bench.report import Folders
 
@@ -22,10 +22,11 @@ def folders(tmp_path: Path) -> Folders:
 
 
 @pytest.mark.skipif(shutil.which("h2load") is None, reason=f"h2load is not installed. {h2load.HOW_TO_GET}")
-def test_every_contest_of_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = server.Options(rounds=1, seconds=0.1, alone=True)
+def test_contests_of_every_kind_with_the_echo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contests = [peers.SET, peers.SET_MANY, peers.PIPELINE_GET]
+    options = server.Options(rounds=1, seconds=0.1, only=contests, alone=True)
     outcomes = server.measure(options, folders(tmp_path))
-    assert [outcome.contest.name for outcome in outcomes] == list(server.CONTESTS)
+    assert [outcome.contest.name for outcome in outcomes] == contests
     assert all(outcome.rates("petra").median > 0 for outcome in outcomes)
     told = json.loads((tmp_path / "results" / "server.json").read_text(encoding="utf-8"))
     assert set(told["servers"]) == {"petra", "grpc.aio echo"}

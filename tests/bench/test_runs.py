@@ -59,6 +59,14 @@ def test_the_baseline_and_the_subject_are_not_compared_with_themselves() -> None
     assert advantages.median == 2.5
 
 
+def test_what_is_seen_beside_the_rate_is_compared_too() -> None:
+    outcome = held([])
+    latencies = outcome.beside_ratios("fast", "p50_ms")
+    assert latencies is not None
+    assert latencies.runs == [1, 1, 1]
+    assert outcome.beside_ratios("slow", "p50_ms") is None
+
+
 def test_an_absolute_target_is_a_ratio_to_what_the_baseline_was_where_it_was_set() -> None:
     assert Target("petra", 0.85).ratio == 0.85
     assert Target("petra", 240_000, at_baseline=12_000).ratio == 20
