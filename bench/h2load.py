@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.process import BenchError, Unavailable, run
+from bench.process import BenchError, ChildProcess, Unavailable, run
 from bench.runs import Sample, percentile
 
 HOW_TO_GET = "Debian and Ubuntu: apt-get install nghttp2-client"
@@ -79,19 +79,29 @@ def version() -> str:
     return run(["h2load", "--version"], timeout_s=10).strip()
 
 
-def measure(shapes: Sequence[H2Load], *, seconds: float, scratch: Path, per_request: int = 1) -> Sample:
+def measure(
+    shapes: Sequence[H2Load],
+    *,
+    seconds: float,
+    scratch: Path,
+    per_request: int = 1,
+    server: ChildProcess | None = None,
+) -> Sample:
     """Runs all shapes at once for about `seconds`, each with its share of the requests, and checks every answer.
 
-    `per_request` is how many of the contest's units (keys, operations) a request is.
+    `per_request` is how many of the contest's units (keys, operations) a request is. With the `server` the sample says
+    how much processor time it took for each unit.
     """
     trial = _run_together(shapes, [_TRIAL_REQUESTS] * len(shapes), scratch)
     each = max(shapes[0].in_flight * 4, int(trial.requests / trial.seconds * seconds / len(shapes)))
+    before = 0.0 if server is None else server.cpu_seconds()
     counted = _run_together(shapes, [each] * len(shapes), scratch)
+    units = counted.requests * per_request
     latencies = sorted(counted.latencies_ms)
-    return Sample(
-        rate=counted.requests * per_request / counted.seconds,
-        beside={"p50_ms": percentile(latencies, 0.50), "p99_ms": percentile(latencies, 0.99)},
-    )
+    beside = {"p50_ms": percentile(latencies, 0.50), "p99_ms": percentile(latencies, 0.99)}
+    if server is not None:
+        beside["cpu_us"] = (server.cpu_seconds() - before) / units * 1e6
+    return Sample(rate=units / counted.seconds, beside=beside)
 
 
 @dataclass(frozen=True, slots=True)

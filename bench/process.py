@@ -81,6 +81,12 @@ class ChildProcess:
     def pid(self) -> int:
         return self._running.pid
 
+    def cpu_seconds(self) -> float:
+        """The processor time that it has used until now, without that of its children."""
+        # After the name, which may hold anything but is closed by the last parenthesis: user and system time.
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait_for(self, tell: Callable[[str], T | None], *, timeout_s: float) -> T:
         """The first thing that `tell` makes of a line. BenchError with the output when it ends or takes too long."""
         deadline = time.monotonic() + timeout_s

@@ -22,6 +22,9 @@ from bench.runs import Outcome, Spread
 # Anything that json.dumps takes.
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 
+# What tables show of that which was seen beside a rate, and how they call it; cpu is the server's, for each unit.
+_BESIDE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "cpu_us": "cpu us"}
+
 _PACKAGES = ("petra", "grpcio", "protobuf", "rocksdict")
 
 
@@ -47,14 +50,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def outcome_table(outcome: Outcome) -> str:
     """A contest's rates, its ratios to the baseline, and its targets."""
     contest = outcome.contest
-    header = [contest.title, contest.unit, "min", "max", "p50 ms", "p99 ms"]
+    header = [contest.title, contest.unit, "min", "max", *_BESIDE.values()]
     header += [f"/ {contest.baseline or '-'}", f"{contest.subject or '-'} /", "target"]
     rows = []
     for contestant in contest.contestants:
         rates = outcome.rates(contestant.name)
         beside = outcome.beside(contestant.name)
         row = [contestant.name, *(f"{figure:,.0f}" for figure in (rates.median, rates.least, rates.most))]
-        row += [f"{beside[name].median:.2f}" if name in beside else "" for name in ("p50_ms", "p99_ms")]
+        row += [f"{beside[name].median:.2f}" if name in beside else "" for name in _BESIDE]
         for ratios in (outcome.ratios(contestant.name), outcome.advantages(contestant.name)):
             row.append("" if ratios is None else f"{ratios.median:.2f}")
         row.append(_target_text(outcome, contestant.name))

@@ -70,7 +70,7 @@ class EchoPeer:
             body=self._work.payload(f"echo-{contest}", frame(payload)),
             headers=GRPC_HEADERS,
         )
-        return h2load.measure([shape], seconds=self._work.seconds, scratch=self._work.scratch)
+        return h2load.measure([shape], seconds=self._work.seconds, scratch=self._work.scratch, server=self._process)
 
 
 def _address(line: str) -> str | None:

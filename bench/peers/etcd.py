@@ -97,7 +97,7 @@ class EtcdPeer:
     def _single(self, method: str, payload: bytes) -> Sample:
         work = self._work
         shape = self._shape(method, method, payload, work.connections, work.in_flight // work.connections)
-        return h2load.measure([shape], seconds=work.seconds, scratch=work.scratch)
+        return h2load.measure([shape], seconds=work.seconds, scratch=work.scratch, server=self._process)
 
     def _batches(self, name: str, message: Callable[[int], bytes]) -> Sample:
         work = self._work
@@ -106,7 +106,9 @@ class EtcdPeer:
             self._shape("Txn", f"{name}-{batch_set}", message(batch_set), 1, streams)
             for batch_set in range(work.batch_sets)
         ]
-        return h2load.measure(shapes, seconds=work.seconds, scratch=work.scratch, per_request=work.batch)
+        return h2load.measure(
+            shapes, seconds=work.seconds, scratch=work.scratch, per_request=work.batch, server=self._process
+        )
 
     def _shape(self, method: str, name: str, payload: bytes, clients: int, streams: int) -> H2Load:
         size = FRAME_BYTES + len(call(self._address, _SERVICE + method, payload))

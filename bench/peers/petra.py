@@ -90,7 +90,7 @@ class PetraPeer:
         payload = unary_payloads(self._work)[contest]
         work = self._work
         shape = self._shape(method, contest, payload, work.connections, work.in_flight // work.connections)
-        return h2load.measure([shape], seconds=work.seconds, scratch=work.scratch)
+        return h2load.measure([shape], seconds=work.seconds, scratch=work.scratch, server=self._server)
 
     def _batches(self, method: str, object_name: str) -> Sample:
         work = self._work
@@ -105,7 +105,9 @@ class PetraPeer:
             )
             for batch_set in range(work.batch_sets)
         ]
-        return h2load.measure(shapes, seconds=work.seconds, scratch=work.scratch, per_request=work.batch)
+        return h2load.measure(
+            shapes, seconds=work.seconds, scratch=work.scratch, per_request=work.batch, server=self._server
+        )
 
     def _pipeline(self, mode: str) -> Sample:
         work = self._work

@@ -81,11 +81,11 @@ class RedisPeer:
         """redis-benchmark stops at the first error answer, so a run that ends well had none."""
         trial = self._benchmark(command, clients, pipelined, _TRIAL_REQUESTS)
         requests = max(clients * pipelined, int(float(trial["rps"]) * self._work.seconds))
+        before = self._process.cpu_seconds()
         row = self._benchmark(command, clients, pipelined, requests)
-        return Sample(
-            rate=float(row["rps"]) * keys,
-            beside={"p50_ms": float(row["p50_latency_ms"]), "p99_ms": float(row["p99_latency_ms"])},
-        )
+        cpu_us = (self._process.cpu_seconds() - before) / (requests * keys) * 1e6
+        latencies = {"p50_ms": float(row["p50_latency_ms"]), "p99_ms": float(row["p99_latency_ms"])}
+        return Sample(rate=float(row["rps"]) * keys, beside={**latencies, "cpu_us": cpu_us})
 
     def _benchmark(self, command: Sequence[str], clients: int, pipelined: int, requests: int) -> dict[str, str]:
         options = ["-h", "127.0.0.1", "-p", str(self._port), "--csv", "-n", str(requests)]

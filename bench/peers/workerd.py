@@ -92,7 +92,10 @@ class WorkerdPeer:
         return self._load(shapes, keys=work.batch)
 
     def _load(self, shapes: list[H2Load], keys: int = 1) -> Sample:
-        return h2load.measure(shapes, seconds=self._work.seconds, scratch=self._work.scratch, per_request=keys)
+        work = self._work
+        return h2load.measure(
+            shapes, seconds=work.seconds, scratch=work.scratch, per_request=keys, server=self._process
+        )
 
     def _shape(self, path: str, clients: int, *, key: str = "", body: bytes | None = None) -> H2Load:
         size = len(self._call(path, key=key, body=body))

@@ -16,7 +16,7 @@ PRESENT, WRONG = 2**64 - 1, 2**64 - 2
 # Two names for one namespace, and names that run into each other where 0x00 is not escaped.
 ADDRESSES = [("", ""), ("default", ""), ("", "o"), ("default", "o"), ("n", "\x00o"), ("n\x00", "o"), ("n", "")]
 
-_LONG = "p/" * 500
+_LONG = "p/" * 20
 # In no order; among them the ends of the range of UTF-8 and neighbours in it.
 KEYS = [
     "a",
@@ -32,7 +32,7 @@ KEYS = [
     "\U0010ffff",
     f"{_LONG}x",
     f"{_LONG}y",
-    "k" * 2_048,
+    "k" * 300,
 ]
 PREFIXES = ["", "a", "a\x00", "p", _LONG, "\uffff", "\U0010ffff", "no such"]
 VALUES = [b"", b"v", b"\x00\xff", b"7", b"-3", b"9223372036854775807", b"-9223372036854775808", b"1.5", b'"s"', b"{}"]

@@ -63,7 +63,7 @@ class Waiter:
             return plan.combine([])
         caller = self if plan.combine is None else Gather(len(parts), plan.combine, self._take)
         self._calls = [
-            Call(caller, actor, operation, sync=sync, scope=scope, request_id=request_id, tag=tag, deadline=deadline)
+            Call(caller, actor, operation, sync, scope, request_id, deadline, tag)
             for tag, (actor, operation) in enumerate(parts)
         ]
         router.submit(self._calls)

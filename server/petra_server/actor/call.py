@@ -21,23 +21,34 @@ class Caller(Protocol):
 class Call:
     """An operation with its envelope.
 
-    `sync` is False for BUFFERED. `scope` is the entry prefix that its request id belongs to. `tag` is the caller's own.
-    `deadline` is in seconds of the loop's clock; an operation that has not begun by then is dropped.
+    `sync` is False for BUFFERED. `scope` is the entry prefix that its request id belongs to. `tag` and `size_bytes` are
+    the caller's own. `deadline` is in seconds of the loop's clock; an operation that has not begun by then is dropped.
     """
 
-    __slots__ = ("actor", "caller", "deadline", "operation", "request_id", "scope", "sync", "tag", "withdrawn")
+    __slots__ = (
+        "actor",
+        "caller",
+        "deadline",
+        "operation",
+        "request_id",
+        "scope",
+        "size_bytes",
+        "sync",
+        "tag",
+        "withdrawn",
+    )
 
     def __init__(
         self,
         caller: Caller,
         actor: Actor,
         operation: Operation,
-        *,
-        sync: bool = True,
-        scope: bytes = b"",
-        request_id: bytes = b"",
-        tag: int = 0,
-        deadline: float | None = None,
+        sync: bool,
+        scope: bytes,
+        request_id: bytes,
+        deadline: float | None,
+        tag: int,
+        size_bytes: int = 0,
     ) -> None:
         self.caller = caller
         self.actor = actor
@@ -46,6 +57,7 @@ class Call:
         self.scope = scope
         self.request_id = request_id
         self.tag = tag
+        self.size_bytes = size_bytes
         self.deadline = deadline
         # Set by a caller that has gone: the operation is dropped when it has not begun.
         self.withdrawn = False

@@ -24,23 +24,16 @@ class OutputGate:
     def __init__(self, committer: Committer, on_failure: Callable[[StorageFailed], None]) -> None:
         self._committer = committer
         self._on_failure = on_failure
+        # Keys written in the open generation, and in the one that is being flushed. Read by turns.
         self.open_generation = committer.open_generation
-        self._open_keys: set[bytes] = set()
-        self._flushing_keys: set[bytes] = set()
+        self.open_keys: set[bytes] = set()
+        self.flushing_keys: set[bytes] = set()
         self._open_answers: list[tuple[Call, Reply | Refusal]] = []
         self._flushing_answers: list[tuple[Call, Reply | Refusal]] = []
 
-    def generation_of(self, key: bytes) -> int:
-        """The generation that must be durable before the state of a key may be shown; 0 when it is durable."""
-        if key in self._open_keys:
-            return self.open_generation
-        if key in self._flushing_keys:
-            return self.open_generation - 1
-        return 0
-
     def wrote(self, keys: set[bytes]) -> None:
         """These keys have a new state that is to be shown only when durable."""
-        self._open_keys |= keys
+        self.open_keys |= keys
 
     def pending(self, generation: int) -> int:
         """The generation itself, or 0 when it is durable already."""
@@ -63,12 +56,12 @@ class OutputGate:
 
     def generation_closed(self) -> None:
         self.open_generation = self._committer.open_generation
-        self._flushing_keys, self._open_keys = self._open_keys, set()
+        self.flushing_keys, self.open_keys = self.open_keys, set()
         self._flushing_answers, self._open_answers = self._open_answers, []
 
     def generation_durable(self) -> Callable[[], None]:
         answers, self._flushing_answers = self._flushing_answers, []
-        self._flushing_keys = set()
+        self.flushing_keys = set()
 
         def answer() -> None:
             for call, outcome in answers:

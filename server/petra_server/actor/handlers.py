@@ -292,21 +292,23 @@ def _clear(turn: Turn, operation: Clear) -> CountReply:
 def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     first, end = request_bounds(request_bucket(turn.now_ms) - 1)
     if next(turn.scan(first, end), None) is not None:
-        turn.range_deletes.append((first, end))
-    swept = seen = 0
+        turn.range_deletes = [(first, end)]
+    seen = 0
+    stale: list[bytes] = []
+    swept: list[bytes] = []
     for seen, (index_key, _) in enumerate(turn.scan(*expiry_bounds(0, turn.now_ms)), start=1):
         expires_at_ms, key = split_expiry(index_key)
         record = turn.stored(key)
         if record is not None and record.expires_at_ms == expires_at_ms:
             turn.write(key, None)
-            turn.forgotten.append(key)
-            swept += 1
+            swept.append(key)
         else:
             # Left behind by a clear.
-            turn.stale_index.append(index_key)
+            stale.append(index_key)
         if seen == operation.limit:
             break
-    return SweepReply(swept, more=seen == operation.limit)
+    turn.forgotten, turn.stale_index = swept, stale
+    return SweepReply(len(swept), more=seen == operation.limit)
 
 
 HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {

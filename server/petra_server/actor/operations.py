@@ -135,6 +135,9 @@ MUTATIONS: frozenset[type[Operation]] = frozenset(
     (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
 )
 
+# What reads stored ranges and so depends on everything that its actor has written.
+RANGE_READS: frozenset[type[Operation]] = frozenset((Scan, ScanNames))
+
 
 class GetReply(NamedTuple):
     record: Record | None

@@ -21,7 +21,7 @@ from petra_server.actor.call import Call
 from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
-from petra_server.actor.operations import MUTATIONS, Clear, CountReply, Reply, Scan, ScanNames
+from petra_server.actor.operations import MUTATIONS, RANGE_READS, Clear, CountReply, Reply
 from petra_server.actor.turn import NeedsWrites, Turn
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed
@@ -131,37 +131,39 @@ class Router:
                     call.answer(refusal)
         if batch and not self._store(batch, finished):
             return
-        pass_on = self.gate.pass_on
         for turn in finished:
             self._apply(turn)
+        pass_on = self.gate.pass_on
         for turn in finished:
             for call, outcome, generation in turn.answers:
-                pass_on(call, outcome, generation)
-            if turn.actor.mailbox and not turn.actor.busy:
+                if generation:
+                    pass_on(call, outcome, generation)
+                else:
+                    call.caller.answered(call, outcome)
+            if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
 
     def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
         gate = self.gate
         turn = Turn(
-            family=actor.index,
-            source=actor.family,
-            cache=actor.cache,
-            pending=gate,
-            next_version=self._partition.next_version,
-            now_ms=now_ms,
-            floor=gate.pending(actor.barrier_generation),
+            actor.index,
+            actor.family,
+            actor.cache,
+            gate,
+            self._partition.next_version,
+            now_ms,
+            gate.pending(actor.barrier_generation),
         )
         answers: list[tuple[Call, Reply | Refusal, int]] = []
+        refusing = self._refusing
         for position, call in enumerate(calls):
-            refusal = self._reason_to_drop(call)
-            if refusal is not None:
-                answers.append((call, refusal, 0))
-                continue
             operation = call.operation
+            kind = type(operation)
+            outcome: Reply | Refusal
             try:
-                outcome: Reply | Refusal = turn.run(
-                    HANDLERS[type(operation)], operation, sync=call.sync, scope=call.scope, request_id=call.request_id
-                )
+                if refusing or call.deadline is not None or call.withdrawn:
+                    self._check(call)
+                outcome = turn.run(HANDLERS[kind], operation, call.sync, call.scope, call.request_id)
             except Refusal as error:
                 outcome = error
             except NeedsWrites:
@@ -173,28 +175,35 @@ class Router:
                 actor.mailbox.extendleft(reversed(calls[position + 1 :]))
                 break
             generation = turn.gate
-            if isinstance(operation, Scan | ScanNames):
+            if kind in RANGE_READS:
                 generation = max(generation, gate.pending(actor.written_generation))
             answers.append((call, outcome, generation))
         actor.turns += 1
         actor.operations += len(answers)
         return _Finished(actor, turn, answers, turn.collect(batch))
 
-    def _reason_to_drop(self, call: Call) -> Refusal | None:
+    @property
+    def _refusing(self) -> bool:
+        """Whether some operations are to be refused whatever they are."""
+        return self._partition.committer.failure is not None or not self._partition.disk.writable
+
+    def _check(self, call: Call) -> None:
+        """Raises Refusal when an operation is not to be begun."""
         if call.withdrawn or (call.deadline is not None and call.deadline <= self._loop.time()):
-            return Refusal(
+            raise Refusal(
                 Reason.DEADLINE_PASSED,
                 "The time was up before the operation began; it was not done. Allow more time, or send less at a time.",
             )
-        disk = self._partition.disk
+        failure, disk = self._partition.committer.failure, self._partition.disk
+        if failure is not None:
+            raise failure
         if not disk.writable and type(call.operation) in MUTATIONS:
-            return Refusal(
+            raise Refusal(
                 Reason.DISK_FULL,
                 f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free): writes are refused,"
                 " reads go on. Make room; writes resume by themselves.",
                 retry_after_ms=_FULL_DISK_RETRY_MS,
             )
-        return self._partition.committer.failure
 
     def _store(self, batch: Batch, finished: list[_Finished]) -> bool:
         """Stores a step's batch. When that fails, answers all calls of the step and returns False."""
@@ -209,7 +218,7 @@ class Router:
         for turn in finished:
             for call, _, _ in turn.answers:
                 call.answer(failure)
-            if turn.actor.mailbox and not turn.actor.busy:
+            if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
         return False
 

@@ -10,14 +10,14 @@ the open one for its own FSYNC writes, and for a read the one that wrote what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from petra_server.actor.operations import Operation, Reply
 from petra_server.actor.replays import fingerprint, pack_reply, unpack_reply
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
-from petra_server.storage.cache import Missing
+from petra_server.storage.cache import MISSING, Missing
 from petra_server.storage.keys import REQUEST_TTL_MS, expiry_key, request_bucket, request_key
 from petra_server.storage.records import Record, pack_record, pack_request, unpack_record, unpack_request
 
@@ -44,11 +44,11 @@ class Source(Protocol):
 
 
 class Pending(Protocol):
-    """What is written and not durable yet."""
+    """What is written and not durable yet: the keys of the open generation, and of the one before it."""
 
     open_generation: int
-
-    def generation_of(self, key: bytes) -> int: ...
+    open_keys: set[bytes]
+    flushing_keys: set[bytes]
 
 
 class NeedsWrites(Exception):
@@ -65,8 +65,10 @@ class Turn:
         "_before",
         "_cache",
         "_family",
+        "_flushing_keys",
         "_next_version",
-        "_pending",
+        "_open_generation",
+        "_open_keys",
         "_requests",
         "_source",
         "_sync",
@@ -85,7 +87,6 @@ class Turn:
 
     def __init__(
         self,
-        *,
         family: int,
         source: Source,
         cache: Cached,
@@ -98,7 +99,9 @@ class Turn:
         self._family = family
         self._source = source
         self._cache = cache
-        self._pending = pending
+        self._open_generation = pending.open_generation
+        self._open_keys = pending.open_keys
+        self._flushing_keys = pending.flushing_keys
         self._next_version = next_version
         self.now_ms = now_ms
         # No answer of this turn may leave before this generation is durable; 0 for none.
@@ -106,34 +109,29 @@ class Turn:
         # The working set: entries as they are to be, and as they were stored.
         self._writes: dict[bytes, Record | None] = {}
         self._before: dict[bytes, Record | None] = {}
-        self._requests: dict[bytes, bytes] = {}
-        self._undo: list[tuple[bytes, object]] = []
-        self.range_deletes: list[tuple[bytes, bytes]] = []
-        self.stale_index: list[bytes] = []
-        # Keys that the cache need not keep an absence of.
-        self.forgotten: list[bytes] = []
         # Keys whose newest state must not be shown before it is durable.
         self.durable_keys: set[bytes] = set()
+        # Made when they are needed, which is rarely.
+        self._requests: dict[bytes, bytes] | None = None
+        self.range_deletes: Sequence[tuple[bytes, bytes]] = ()
+        self.stale_index: Sequence[bytes] = ()
+        # Keys that the cache need not keep an absence of.
+        self.forgotten: Sequence[bytes] = ()
         # The newest version given out, 0 for none.
         self.version = 0
         # Of the present operation.
         self._sync = True
-        self.gate = 0
+        self._undo: list[tuple[bytes, object]] | None = None
+        self.gate = floor
         self.applied = True
 
     def run(
-        self,
-        handler: Callable[[Turn, Any], Reply],
-        operation: Operation,
-        *,
-        sync: bool,
-        scope: bytes,
-        request_id: bytes,
+        self, handler: Callable[[Turn, Any], Reply], operation: Operation, sync: bool, scope: bytes, request_id: bytes
     ) -> Reply:
         """Does one operation. Raises Refusal, and then nothing of it is left; `gate` is set in any case."""
         self.gate = self.floor
         self._sync = sync
-        self._undo = []
+        self._undo = None
         self.applied = True
         try:
             if not request_id:
@@ -167,22 +165,18 @@ class Turn:
 
     def stored(self, key: bytes) -> Record | None:
         """The entry as it is kept, expired or not. Raises the gate to the generation that wrote it."""
-        if key in self.durable_keys:
-            self.gate = self._pending.open_generation
-        else:
-            generation = self._pending.generation_of(key)
-            if generation > self.gate:
-                self.gate = generation
+        self._show(key)
         if key in self._writes:
             return self._writes[key]
-        cached = self._cache.get(key)
-        if not isinstance(cached, Missing):
-            self._cache.hits += 1
+        cache = self._cache
+        cached = cache.get(key)
+        if cached is not MISSING:
+            cache.hits += 1
             return cached
-        self._cache.misses += 1
+        cache.misses += 1
         data = self._source.get(key)
         record = None if data is None else unpack_record(data)
-        self._cache.put(key, record)
+        cache.put(key, record)
         return record
 
     def write(self, key: bytes, record: Record | None) -> None:
@@ -190,13 +184,17 @@ class Turn:
         writes = self._writes
         if key not in writes:
             self._before[key] = self.stored(key)
-        self._undo.append((key, writes.get(key, _ABSENT)))
+        if self._undo is None:
+            self._undo = [(key, writes.get(key, _ABSENT))]
+        else:
+            self._undo.append((key, writes.get(key, _ABSENT)))
         writes[key] = record
         if self._sync:
             self.durable_keys.add(key)
-        # Also when BUFFERED: answers about one key leave in order, so not before those of its FSYNC writes.
-        if key in self.durable_keys:
-            self.gate = self._pending.open_generation
+            self.gate = self._open_generation
+        elif key in self.durable_keys:
+            # Answers about one key leave in order, so not before those of its FSYNC writes.
+            self.gate = self._open_generation
 
     def next_version(self) -> int:
         self.version = self._next_version()
@@ -208,12 +206,12 @@ class Turn:
 
     def undo(self) -> None:
         """Takes back what the present operation wrote."""
-        for key, earlier in reversed(self._undo):
+        for key, earlier in reversed(self._undo or ()):
             if earlier is _ABSENT:
                 del self._writes[key]
             else:
                 self._writes[key] = earlier  # type: ignore[assignment]
-        self._undo = []
+        self._undo = None
 
     def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
         """What is stored in a range. Raises NeedsWrites when this turn has written what is not stored yet."""
@@ -244,8 +242,9 @@ class Turn:
                     out.append((family, expiry_key(expired_at_ms, key), None))
                 if expires_at_ms:
                     out.append((family, expiry_key(expires_at_ms, key), b""))
-        for key, value in self._requests.items():
-            out.append((family, key, value))
+        if self._requests is not None:
+            for key, value in self._requests.items():
+                out.append((family, key, value))
         for key in self.stale_index:
             out.append((family, key, None))
         for lower, upper in self.range_deletes:
@@ -260,21 +259,25 @@ class Turn:
         for key in self.forgotten:
             self._cache.discard(key)
 
+    def _show(self, key: bytes) -> None:
+        """Has the present answer wait for what wrote the state of a key."""
+        if key in self._open_keys or key in self.durable_keys:
+            self.gate = self._open_generation
+        elif key in self._flushing_keys and self.gate != self._open_generation:
+            self.gate = self._open_generation - 1
+
     def _replay(self, scope: bytes, request_id: bytes, checksum: int) -> Reply | None:
         """The answer that this request had the first time. Raises Refusal REQUEST_ID_REUSED."""
         bucket = request_bucket(self.now_ms)
         for candidate in (bucket, bucket - 1):
             key = request_key(candidate, scope, request_id)
-            data = self._requests.get(key) or self._source.get(key)
+            data = (self._requests or {}).get(key) or self._source.get(key)
             if data is None:
                 continue
             forgotten_at_ms, stored_checksum, reply = unpack_request(data)
             if forgotten_at_ms <= self.now_ms:
                 continue
-            if key in self.durable_keys:
-                self.gate = self._pending.open_generation
-            else:
-                self.gate = max(self.gate, self._pending.generation_of(key))
+            self._show(key)
             if stored_checksum != checksum:
                 raise Refusal(
                     Reason.REQUEST_ID_REUSED,
@@ -287,7 +290,9 @@ class Turn:
 
     def _remember(self, scope: bytes, request_id: bytes, checksum: int, reply: Reply) -> None:
         key = request_key(request_bucket(self.now_ms), scope, request_id)
+        if self._requests is None:
+            self._requests = {}
         self._requests[key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
         if self._sync:
             self.durable_keys.add(key)
-            self.gate = self._pending.open_generation
+            self.gate = self._open_generation

@@ -7,12 +7,12 @@ request 2.7 and 1.4.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
+from typing import NamedTuple, TypeVar
 
 from petra.v1 import storage_pb2 as pb
-from petra_server.actor.addresses import Address
+from petra_server.actor.addresses import Address, Addresses
 from petra_server.actor.operations import (
     DeleteReply,
     GetReply,
@@ -35,115 +35,104 @@ _IF_VERSION = int(pb.OPERATION_OPTION_IF_VERSION)
 _KEEP_TTL = int(pb.OPERATION_OPTION_KEEP_TTL)
 
 
-class Columns:
-    """A PipelineRequest whose columns fit together, as lists of equal length."""
+class Row(NamedTuple):
+    """One operation of a PipelineRequest; the columns in the order of the message."""
 
-    __slots__ = (
-        "_addresses",
-        "_refusals",
-        "_requests",
-        "address_indexes",
-        "durabilities",
-        "encodings",
-        "ids",
-        "if_versions",
-        "initials",
-        "keys",
-        "methods",
-        "numbers",
-        "options",
-        "request_ids",
-        "timeouts_ms",
-        "ttl_ms",
-        "values",
-    )
+    op_id: int
+    method: int
+    address_index: int
+    key: str
+    value: bytes
+    encoding: int
+    ttl_ms: int
+    if_version: int
+    options: int
+    durability: int
+    request_id: bytes
+    number: int
+    initial: int
+    timeout_ms: int
+
+
+class Columns:
+    """A PipelineRequest whose columns fit together."""
 
     def __init__(self, message: pb.PipelineRequest, requests: Requests) -> None:
         """Raises Refusal INVALID_PIPELINE or BATCH_TOO_LARGE."""
-        count = len(message.methods)
-        requests.checks.batch(count, "methods")
-        self._requests = requests
-        self.methods = list(message.methods)
-        self.ids = _column("ids", message.ids, count, 0)
-        if len(message.ids) != count:
-            raise _misfit("ids", len(message.ids), count)
-        self.address_indexes = _column("address_indexes", message.address_indexes, count, 0)
-        self.keys = _column("keys", message.keys, count, "")
-        self.values = _column("values", message.values, count, b"")
-        self.encodings = _column("encodings", message.encodings, count, 0)
-        self.ttl_ms = _column("ttl_ms", message.ttl_ms, count, 0)
-        self.if_versions = _column("if_versions", message.if_versions, count, 0)
-        self.options = _column("options", message.options, count, 0)
-        self.durabilities = _column("durabilities", message.durabilities, count, 0)
-        self.request_ids = _column("request_ids", message.request_ids, count, b"")
-        self.numbers = _column("numbers", message.numbers, count, 0)
-        self.initials = _column("initials", message.initials, count, 0)
-        self.timeouts_ms = _column("timeouts_ms", message.timeouts_ms, count, 0)
-        self._addresses = [self._find(address) for address in message.addresses or (pb.Address(),)]
-        if max(self.address_indexes, default=0) >= len(self._addresses):
+        self.count = len(message.methods)
+        requests.checks.batch(self.count, "methods")
+        if len(message.ids) != self.count:
+            raise _misfit("ids", len(message.ids), self.count)
+        self._message = message
+        self._checks = requests.checks
+        self._addresses = [_find(requests.addresses, address) for address in message.addresses or (pb.Address(),)]
+        if max(message.address_indexes, default=0) >= len(self._addresses):
             raise Refusal(
                 Reason.INVALID_PIPELINE,
                 f"address_indexes points beyond the {len(self._addresses)} addresses of the message. Add the address.",
                 field="address_indexes",
             )
+        self._columns = (
+            message.ids,
+            message.methods,
+            self._column("address_indexes", message.address_indexes, 0),
+            self._column("keys", message.keys, ""),
+            self._column("values", message.values, b""),
+            self._column("encodings", message.encodings, 0),
+            self._column("ttl_ms", message.ttl_ms, 0),
+            self._column("if_versions", message.if_versions, 0),
+            self._column("options", message.options, 0),
+            self._column("durabilities", message.durabilities, 0),
+            self._column("request_ids", message.request_ids, b""),
+            self._column("numbers", message.numbers, 0),
+            self._column("initials", message.initials, 0),
+            self._column("timeouts_ms", message.timeouts_ms, 0),
+        )
 
-    def operation(self, index: int) -> tuple[Address, bytes, Operation]:
-        """The operation at a position, its key and its address. Raises Refusal."""
-        address = self._addresses[self.address_indexes[index]]
+    def rows(self) -> Iterator[Row]:
+        """The operations, in order."""
+        return map(Row._make, zip(*self._columns, strict=False))
+
+    def operation(self, row: Row) -> tuple[Address, bytes, Operation]:
+        """The operation of a row, its key as the user wrote it, and its address. Raises Refusal."""
+        address = self._addresses[row.address_index]
         if isinstance(address, Refusal):
             raise address
-        checks = self._requests.checks
-        method = self.methods[index]
-        key = checks.key(self.keys[index])
+        checks = self._checks
+        method = row.method
+        key = checks.key(row.key)
         if method == _GET:
             return address, key, checks.get(address, key)
         if method == _SET:
-            options = self.options[index]
-            operation: Operation = checks.set(
-                address,
-                key,
-                self.values[index],
-                self.encodings[index],
-                self.ttl_ms[index],
-                self.if_versions[index] if options & _IF_VERSION else None,
-                bool(options & _KEEP_TTL),
-            )
-        elif method == _DELETE:
-            if_version = self.if_versions[index] if self.options[index] & _IF_VERSION else None
-            operation = checks.delete(address, key, if_version)
-        elif method == _INCREMENT:
-            operation = checks.increment(address, key, self.numbers[index], self.initials[index], self.ttl_ms[index])
-        elif method == _TOUCH:
-            operation = checks.touch(address, key, self.ttl_ms[index])
-        else:
-            raise Refusal(
-                Reason.INVALID_PIPELINE,
-                f"The method {method} is none that this server knows. Use one of petra.v1.Method.",
-                field="methods",
-            )
-        return address, key, operation
+            if_version = row.if_version if row.options & _IF_VERSION else None
+            keep_ttl = bool(row.options & _KEEP_TTL)
+            return address, key, checks.set(address, key, row.value, row.encoding, row.ttl_ms, if_version, keep_ttl)
+        if method == _DELETE:
+            return address, key, checks.delete(address, key, row.if_version if row.options & _IF_VERSION else None)
+        if method == _INCREMENT:
+            return address, key, checks.increment(address, key, row.number, row.initial, row.ttl_ms)
+        if method == _TOUCH:
+            return address, key, checks.touch(address, key, row.ttl_ms)
+        raise Refusal(
+            Reason.INVALID_PIPELINE,
+            f"The method {method} is none that this server knows. Use one of petra.v1.Method.",
+            field="methods",
+        )
 
-    def envelope(self, index: int) -> tuple[bool, bytes]:
-        """Whether the operation is FSYNC, and its request id. Raises Refusal."""
-        durability, request_id = self.durabilities[index], self.request_ids[index]
-        checks = self._requests.checks
-        return checks.sync(durability), checks.request_id(request_id) if request_id else b""
-
-    def _find(self, address: pb.Address) -> Address | Refusal:
-        """A bad address is the fault of the operations that use it, not of the whole message."""
-        try:
-            return self._requests.addresses.find(address.namespace, address.object)
-        except Refusal as refusal:
-            return refusal
+    def _column(self, name: str, values: Sequence[_T], default: _T) -> Iterable[_T]:
+        if not values:
+            return repeat(default)
+        if len(values) != self.count:
+            raise _misfit(name, len(values), self.count)
+        return values
 
 
-def _column(name: str, values: Iterable[_T], count: int, default: _T) -> list[_T]:
-    column = list(values)
-    if not column:
-        return [default] * count
-    if len(column) != count:
-        raise _misfit(name, len(column), count)
-    return column
+def _find(addresses: Addresses, address: pb.Address) -> Address | Refusal:
+    """A bad address is the fault of the operations that use it, not of the whole message."""
+    try:
+        return addresses.find(address.namespace, address.object)
+    except Refusal as refusal:
+        return refusal
 
 
 def _misfit(name: str, length: int, count: int) -> Refusal:
@@ -155,8 +144,7 @@ def _misfit(name: str, length: int, count: int) -> Refusal:
     )
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(NamedTuple):
     """An answer that waits to be sent: a reply, a serialized response, or a refusal."""
 
     op_id: int
@@ -170,12 +158,11 @@ def write_answers(answers: Sequence[Answer]) -> bytes:
     response = pb.PipelineResponse()
     ids: list[int] = []
     rows: list[tuple[int, bytes, int, int, int]] = []
-    for answer in answers:
-        outcome = answer.outcome
+    for op_id, outcome, _ in answers:
         if isinstance(outcome, Refusal):
-            response.errors.append(_error(answer.op_id, outcome))
+            response.errors.append(_error(op_id, outcome))
             continue
-        ids.append(answer.op_id)
+        ids.append(op_id)
         rows.append(_row(outcome))
     if ids:
         response.ids.extend(ids)

@@ -19,10 +19,10 @@ import grpc
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Gather
 from petra_server.actor.call import Call
-from petra_server.actor.operations import GetReply, Operation, Reply, Set
+from petra_server.actor.operations import GetReply, Reply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
-from petra_server.rpc.columns import Answer, Columns, write_answers
+from petra_server.rpc.columns import Answer, Columns, Row, write_answers
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.requests import Prepared, Requests
@@ -104,66 +104,48 @@ class PipelineStream:
     def _take(self, data: bytes) -> None:
         """Submits the operations of a message. Raises Refusal when it is no good as a whole."""
         columns = Columns(parse(pb.PipelineRequest, data), self._requests)
+        checks = self._requests.checks
         calls: list[Call] = []
         now = self._loop.time()
-        for index, op_id in enumerate(columns.ids):
-            timeout_ms = columns.timeouts_ms[index]
-            deadline = now + timeout_ms / 1000 if timeout_ms else None
-            self._unanswered += 1
+        # Each operation counts for its share of the message.
+        size_bytes = _ITEM_BYTES + len(data) // (columns.count or 1)
+        self._unanswered += columns.count
+        self._load_bytes += size_bytes * columns.count
+        for row in columns.rows():
+            deadline = now + row.timeout_ms / 1000 if row.timeout_ms else None
             try:
-                if columns.methods[index] in _EMBEDDED_METHODS:
-                    self._take_embedded(columns, index, deadline, calls)
+                if row.method in _EMBEDDED_METHODS:
+                    self._take_embedded(row, deadline, size_bytes, calls)
                     continue
-                address, key, operation = columns.operation(index)
-                sync, request_id = columns.envelope(index)
-                call = Call(
-                    self,
-                    address.actor_of(key),
-                    operation,
-                    sync=sync,
-                    scope=address.prefix,
-                    request_id=request_id,
-                    tag=op_id,
-                    deadline=deadline,
-                )
+                address, key, operation = columns.operation(row)
+                sync = checks.sync(row.durability)
+                request_id = checks.request_id(row.request_id) if row.request_id else b""
             except Refusal as refusal:
-                self._push(op_id, refusal, 0)
+                self.push(row.op_id, refusal, size_bytes)
                 continue
-            self._load_bytes += _operation_bytes(operation)
-            calls.append(call)
+            actor = address.actor_of(key)
+            calls.append(
+                Call(self, actor, operation, sync, address.prefix, request_id, deadline, row.op_id, size_bytes)
+            )
         self._router.submit(calls)
 
-    def _take_embedded(self, columns: Columns, index: int, deadline: float | None, calls: list[Call]) -> None:
+    def _take_embedded(self, row: Row, deadline: float | None, size_bytes: int, calls: list[Call]) -> None:
         """An operation whose request message is its value."""
-        op_id, method, data = columns.ids[index], columns.methods[index], columns.values[index]
-        size_bytes = len(data) + _ITEM_BYTES
-        if method == pb.METHOD_LIST:
-            request = parse(pb.ListRequest, data)
-            self._load_bytes += size_bytes
-            task = self._loop.create_task(self._list(op_id, request, deadline, size_bytes))
+        if row.method == pb.METHOD_LIST:
+            request = parse(pb.ListRequest, row.value)
+            task = self._loop.create_task(self._list(row.op_id, request, deadline, size_bytes))
             self._listing_tasks.add(task)
             task.add_done_callback(self._listing_tasks.discard)
             return
-        kind, prepare = _EMBEDDED[method]
-        prepared = prepare(self._requests, parse(kind, data))
-        self._load_bytes += size_bytes
-        parts = prepared.plan.parts
-        caller = _Embedded(self, op_id, prepared, size_bytes)
-        gather = caller if prepared.plan.combine is None else Gather(len(parts), prepared.plan.combine, caller.finish)
-        if not parts:
-            assert prepared.plan.combine is not None
-            caller.finish(prepared.plan.combine([]))
+        kind, prepare = _EMBEDDED[row.method]
+        prepared: Prepared = prepare(self._requests, parse(kind, row.value))
+        parts, combine = prepared.plan.parts, prepared.plan.combine
+        caller = _Embedded(self, row.op_id, prepared, size_bytes)
+        gather = caller if combine is None else Gather(len(parts), combine, caller.finish)
+        if combine is not None and not parts:
+            caller.finish(combine([]))
         calls.extend(
-            Call(
-                gather,
-                actor,
-                operation,
-                sync=prepared.sync,
-                scope=prepared.scope,
-                request_id=prepared.request_id,
-                tag=tag,
-                deadline=deadline,
-            )
+            Call(gather, actor, operation, prepared.sync, prepared.scope, prepared.request_id, deadline, tag)
             for tag, (actor, operation) in enumerate(parts)
         )
 
@@ -173,28 +155,31 @@ class PipelineStream:
             outcome = (await self._listings.list(request, deadline=deadline)).SerializeToString()
         except Refusal as refusal:
             outcome = refusal
-        self._push(op_id, outcome, size_bytes)
+        self.push(op_id, outcome, size_bytes)
 
     # Answers.
 
     def answered(self, call: Call, outcome: Reply | Refusal) -> None:
-        self._push(call.tag, outcome, _operation_bytes(call.operation))
+        self.push(call.tag, outcome, call.size_bytes)
 
-    def _push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int) -> None:
+    def push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int) -> None:
         """Queues an answer; `operation_bytes` is what its operation was counted with."""
         size_bytes = _ITEM_BYTES
-        if type(outcome) is GetReply:
-            if outcome.record is not None:
-                size_bytes += len(outcome.record.value)
-        elif type(outcome) is bytes:
-            size_bytes += len(outcome)
+        kind = type(outcome)
+        if kind is GetReply:
+            record = outcome.record  # type: ignore[union-attr]
+            if record is not None:
+                size_bytes += len(record.value)
+        elif kind is bytes:
+            size_bytes += len(outcome)  # type: ignore[arg-type]
         self._answers.append(Answer(op_id, outcome, size_bytes))
         self._load_bytes += size_bytes - operation_bytes
         self._unanswered -= 1
-        self._wake_writer()
+        if self._writer_wake is not None:
+            self._wake_writer()
 
     def _wake_writer(self) -> None:
-        wake = self._writer_wake
+        wake, self._writer_wake = self._writer_wake, None
         if wake is not None and not wake.done():
             wake.set_result(None)
 
@@ -247,7 +232,7 @@ class _Embedded:
                 answer = self._prepared.encode(outcome).SerializeToString()
             except Refusal as refusal:
                 answer = refusal
-        self._stream._push(self._op_id, answer, self._size_bytes)
+        self._stream.push(self._op_id, answer, self._size_bytes)
 
 
 _EMBEDDED: dict[int, tuple[Any, Any]] = {
@@ -261,8 +246,3 @@ _EMBEDDED: dict[int, tuple[Any, Any]] = {
 
 
 _EMBEDDED_METHODS = frozenset((*_EMBEDDED, pb.METHOD_LIST))
-
-
-def _operation_bytes(operation: Operation) -> int:
-    """What one operation by columns counts for."""
-    return _ITEM_BYTES + (len(operation.value) if isinstance(operation, Set) else 0)

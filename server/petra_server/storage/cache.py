@@ -10,6 +10,7 @@ own figures. Entry keys of different actors never collide, as a key belongs to o
 from __future__ import annotations
 
 from collections import OrderedDict
+from enum import Enum
 from typing import Final
 
 from petra_server.storage.records import Record
@@ -19,11 +20,13 @@ from petra_server.storage.records import Record
 ENTRY_OVERHEAD_BYTES: Final = 384
 
 
-class Missing:
-    """The type of MISSING: the cache knows nothing of a key, not even that it is absent."""
+class Missing(Enum):
+    """Beside records and None: the cache knows nothing of a key, not even that it is absent."""
+
+    MISSING = 0
 
 
-MISSING: Final = Missing()
+MISSING: Final = Missing.MISSING
 
 
 class EntryCache:
