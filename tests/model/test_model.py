@@ -45,7 +45,7 @@ class PetraMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         runner = self.runner
-        self.running = running_server(actors=ACTORS, sweep_interval_ms=1)
+        self.running = running_server(actors=ACTORS)
         self.server = runner.run(self.running.__aenter__())
         self.wire = runner.run(self._connected())
         self.reference = Reference()
@@ -174,6 +174,11 @@ class PetraMachine(RuleBasedStateMachine):
         upcoming = sorted({at_ms for at_ms in self.reference.expiries() if at_ms > self.now_ms + 1})
         if upcoming:
             self.server.clock.advance(upcoming[which % len(upcoming)] + offset_ms - self.now_ms)
+
+    @rule()
+    def sweep(self) -> None:
+        """Removes what has expired, which nobody may notice."""
+        self.runner.run(self.server.sweep())
 
     @rule()
     def restart(self) -> None:
