@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from petra_server.actor.operations import (
+    ENTRY_MESSAGE_BYTES,
+    AnswerBudget,
     Clear,
     CountReply,
     Delete,
@@ -98,7 +100,13 @@ def _get(turn: Turn, operation: Get) -> GetReply:
 
 
 def _get_many(turn: Turn, operation: GetMany) -> GetManyReply:
-    return GetManyReply(tuple(map(turn.read, operation.keys)))
+    records = []
+    take = operation.budget.take
+    for key in operation.keys:
+        record = turn.read(key)
+        take(key, record)
+        records.append(record)
+    return GetManyReply(tuple(records))
 
 
 def _set(turn: Turn, operation: Set) -> SetReply:
@@ -207,14 +215,10 @@ def _transact(turn: Turn, operation: Transact) -> TransactReply:
         turn.undo()
         turn.applied = False
         return TransactReply(False, (), ((conflict.key, conflict.present),))
-    size = sum([len(result.record.value) for result in results if isinstance(result, GetReply) and result.record])
-    if size > operation.limit_bytes:
-        raise Refusal(
-            Reason.RESPONSE_TOO_LARGE,
-            f"The transaction reads {size} bytes, and its answer holds {operation.limit_bytes}. Nothing of it was done."
-            " Read fewer entries in one transaction.",
-            field="operations",
-        )
+    budget = AnswerBudget(operation.limit_bytes)
+    for step, result in zip(operation.steps, results, strict=True):
+        if isinstance(result, GetReply):
+            budget.take(step.key, result.record)
     # A throttle may have said otherwise of itself; the transaction as a whole is applied.
     turn.applied = True
     return TransactReply(True, results, ())
@@ -245,7 +249,7 @@ def _scan(turn: Turn, operation: Scan) -> ScanReply:
         if not 0 < record.expires_at_ms <= now_ms:
             if operation.keys_only:
                 record = record._replace(value=b"")
-            size += len(key) + len(record.value)
+            size += len(key) + len(record.value) + ENTRY_MESSAGE_BYTES
             if size > operation.limit_bytes and entries:
                 return ScanReply(entries, entries[-1][0])
             entries.append((key, record))
@@ -293,10 +297,13 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     first, end = request_bounds(request_bucket(turn.now_ms) - 1)
     if next(turn.scan(first, end), None) is not None:
         turn.range_deletes = [(first, end)]
+    lower, upper = expiry_bounds(0, turn.now_ms)
+    resume = operation.resume
     seen = 0
     stale: list[bytes] = []
     swept: list[bytes] = []
-    for seen, (index_key, _) in enumerate(turn.scan(*expiry_bounds(0, turn.now_ms)), start=1):
+    for seen, (index_key, _) in enumerate(turn.scan(max(lower, resume), upper), start=1):
+        resume = index_key + b"\x00"
         expires_at_ms, key = split_expiry(index_key)
         record = turn.stored(key)
         if record is not None and record.expires_at_ms == expires_at_ms:
@@ -308,7 +315,7 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
         if seen == operation.limit:
             break
     turn.forgotten, turn.stale_index = swept, stale
-    return SweepReply(len(swept), more=seen == operation.limit)
+    return SweepReply(len(swept), seen == operation.limit, resume)
 
 
 HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {

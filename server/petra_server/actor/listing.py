@@ -15,7 +15,7 @@ from typing import cast
 from petra_server.actor.actor import Actor
 from petra_server.actor.addresses import Address
 from petra_server.actor.asking import ask
-from petra_server.actor.operations import Scan, ScanNames, ScanNamesReply, ScanReply
+from petra_server.actor.operations import ENTRY_MESSAGE_BYTES, Scan, ScanNames, ScanNamesReply, ScanReply
 from petra_server.actor.router import Router
 from petra_server.storage.keys import KIND_ENTRY, namespace_prefix, part, prefix_end
 from petra_server.storage.records import Record
@@ -23,6 +23,9 @@ from petra_server.storage.records import Record
 # How often the actors that hold a page up are asked for more before the page is given out short: bounds the time that
 # one page takes when there is little but expired entries.
 _ROUNDS = 32
+
+# Each name is a search of its own, at some microseconds.
+_NAMES_A_TURN = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ def _entry_key(entry: tuple[bytes, Record]) -> bytes:
 def _cut(entries: list[tuple[bytes, Record]], request: PageRequest) -> list[tuple[bytes, Record]]:
     size = 0
     for count, (key, record) in enumerate(entries[: request.limit]):
-        size += len(key) + len(record.value)
+        size += len(key) + len(record.value) + ENTRY_MESSAGE_BYTES
         if size > request.limit_bytes and count:
             return entries[:count]
     return entries[: request.limit]
@@ -166,7 +169,8 @@ async def _list_names(
 async def _names_of(router: Router, actor: Actor, scan: ScanNames) -> list[bytes]:
     names: list[bytes] = []
     while scan.limit > len(names):
-        reply = cast(ScanNamesReply, await ask(router, actor, scan._replace(limit=scan.limit - len(names))))
+        chunk = min(scan.limit - len(names), _NAMES_A_TURN)
+        reply = cast(ScanNamesReply, await ask(router, actor, scan._replace(limit=chunk)))
         names.extend(reply.names)
         if reply.resume is None or reply.resume >= scan.upper:
             break

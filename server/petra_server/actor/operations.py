@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
+from petra_server.errors import Reason, Refusal
 from petra_server.storage.records import Record
 
 
@@ -62,8 +63,34 @@ class Throttle(NamedTuple):
     peek: bool = False
 
 
+# What an entry takes of a message beside its key and value: tags, lengths, encoding, version and expiry.
+ENTRY_MESSAGE_BYTES = 40
+
+
+class AnswerBudget:
+    """What one answer may hold, shared by the parts of a request. Counts down."""
+
+    __slots__ = ("_left_bytes", "_limit_bytes")
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = self._left_bytes = limit_bytes
+
+    def take(self, key: bytes, record: Record | None) -> None:
+        """Counts an entry. Raises Refusal RESPONSE_TOO_LARGE when there is no room for it."""
+        if record is None:
+            return
+        self._left_bytes -= len(key) + len(record.value) + ENTRY_MESSAGE_BYTES
+        if self._left_bytes < 0:
+            raise Refusal(
+                Reason.RESPONSE_TOO_LARGE,
+                f"The answer would not fit into the {self._limit_bytes} bytes that a message may have."
+                " Nothing was done. Ask for less at a time.",
+            )
+
+
 class GetMany(NamedTuple):
     keys: tuple[bytes, ...]
+    budget: AnswerBudget
 
 
 class SetMany(NamedTuple):
@@ -83,7 +110,7 @@ Step: TypeAlias = Set | Delete | Increment | Touch | Throttle | Get
 
 
 class Transact(NamedTuple):
-    """Refused when the values that its steps read have more than `limit_bytes`."""
+    """Refused when what its steps read does not fit into an answer of `limit_bytes`."""
 
     conditions: tuple[Condition, ...]
     steps: tuple[Step, ...]
@@ -124,9 +151,13 @@ class Clear(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """Removes up to `limit` expired entries, and requests that nobody may replay any more."""
+    """Removes up to `limit` expired entries, and requests that nobody may replay any more.
+
+    `resume` is where the sweep before ended in the expiry index: all before it is gone, and need not be passed again.
+    """
 
     limit: int
+    resume: bytes = b""
 
 
 Operation: TypeAlias = Step | GetMany | SetMany | DeleteMany | Transact | Scan | ScanNames | Clear | Sweep
@@ -186,10 +217,11 @@ class CountReply(NamedTuple):
 
 
 class SweepReply(NamedTuple):
-    """How many entries were removed, and whether there may be more to remove."""
+    """How many entries were removed, whether there may be more to remove, and where to go on."""
 
     swept: int
     more: bool
+    resume: bytes
 
 
 StepReply: TypeAlias = SetReply | DeleteReply | IncrementReply | TouchReply | ThrottleReply | GetReply

@@ -13,6 +13,7 @@ from typing import Any
 from petra_server.actor.actor import Actor
 from petra_server.actor.addresses import Address
 from petra_server.actor.operations import (
+    AnswerBudget,
     Clear,
     CountReply,
     DeleteMany,
@@ -35,11 +36,12 @@ class Plan:
     combine: Callable[[list[Any]], Reply] | None = None
 
 
-def get_many(address: Address, keys: Sequence[bytes]) -> Plan:
-    """`keys` as the user wrote them."""
+def get_many(address: Address, keys: Sequence[bytes], limit_bytes: int) -> Plan:
+    """`keys` as the user wrote them; the answer may have `limit_bytes`."""
     prefix = address.prefix
+    budget = AnswerBudget(limit_bytes)
     if address.owner is not None:
-        return Plan([(address.owner, GetMany(tuple([prefix + key for key in keys])))])
+        return Plan([(address.owner, GetMany(tuple([prefix + key for key in keys]), budget))])
     positions = _by_actor(address, keys)
 
     def combine(replies: list[GetManyReply]) -> Reply:
@@ -49,7 +51,7 @@ def get_many(address: Address, keys: Sequence[bytes]) -> Plan:
                 records[position] = record
         return GetManyReply(tuple(records))
 
-    parts = [(actor, GetMany(tuple([prefix + keys[at] for at in where]))) for actor, where in positions.items()]
+    parts = [(actor, GetMany(tuple([prefix + keys[at] for at in where]), budget)) for actor, where in positions.items()]
     return Plan(parts, combine)
 
 

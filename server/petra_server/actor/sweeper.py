@@ -29,7 +29,9 @@ class Sweeper:
         self._router = router
         self._disk = disk
         self._interval_seconds = interval_ms / 1000
-        self._operation = Sweep(batch_items)
+        self._batch_items = batch_items
+        # Where each actor's sweep goes on, by its number.
+        self._resume: dict[int, bytes] = {}
 
     async def run(self) -> None:
         while True:
@@ -56,10 +58,12 @@ class Sweeper:
 
     async def _sweep_once(self, actor: Actor) -> bool:
         """Whether there may be more."""
+        operation = Sweep(self._batch_items, self._resume.get(actor.index, b""))
         try:
-            reply = cast(SweepReply, await Waiter().ask(self._router, Plan([(actor, self._operation)]), sync=False))
+            reply = cast(SweepReply, await Waiter().ask(self._router, Plan([(actor, operation)]), sync=False))
         except Refusal as refusal:
             _log.debug("sweep refused", actor=actor.index, reason=refusal.reason)
             return False
         actor.swept += reply.swept
+        self._resume[actor.index] = reply.resume
         return reply.more

@@ -136,13 +136,6 @@ class Checks:
             )
         return limit or min(DEFAULT_PAGE_ENTRIES, self.limits.max_page_entries)
 
-    def answer_size(self, size_bytes: int, advice: str) -> None:
-        if size_bytes > self.answer_bytes:
-            raise Refusal(
-                Reason.RESPONSE_TOO_LARGE,
-                f"The answer would have {size_bytes} bytes, and at most {self.answer_bytes} can be sent. {advice}",
-            )
-
     # Operations.
 
     def get(self, address: Address, key: bytes) -> Get:

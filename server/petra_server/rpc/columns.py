@@ -1,7 +1,7 @@
 """The columns of pipeline messages: read into operations, and written from answers. Pure.
 
-Columns because they are cheap in Python: to write and read 100 sets and their answers takes 1.9 us an operation, against
-6.7 with one flat message for each and 8.7 with a nested request in it (medians; `python -m bench.pipeline_layout`).
+Columns because they are cheap in Python: to write and read 100 sets and their answers takes 1.9 us an operation, and
+6.7 with one flat message for each, 8.7 with a nested request in it (medians; `python -m bench.pipeline_layout`).
 """
 
 from __future__ import annotations

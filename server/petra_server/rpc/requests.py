@@ -15,6 +15,7 @@ from petra.v1 import storage_pb2 as pb
 from petra_server.actor import plans
 from petra_server.actor.addresses import Address, Addresses
 from petra_server.actor.operations import (
+    AnswerBudget,
     Condition,
     CountReply,
     DeleteReply,
@@ -121,7 +122,9 @@ class Requests:
         names = list(request.keys)
         self.checks.batch(len(names), "keys")
         keys = [self.checks.key(name, "keys") for name in names]
-        return Prepared(plans.get_many(address, keys), lambda reply: self._get_many_response(names, reply))
+        return Prepared(
+            plans.get_many(address, keys, self.checks.answer_bytes), lambda reply: _get_many_response(names, reply)
+        )
 
     def set_many(self, request: pb.SetManyRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
@@ -237,19 +240,10 @@ class Requests:
             address, key, item.algorithm, item.limit, item.period_ms, item.burst, item.cost, item.peek
         )
 
-    def _get_many_response(self, names: list[str], reply: GetManyReply) -> pb.GetManyResponse:
-        found = [(name, record) for name, record in zip(names, reply.records, strict=True) if record is not None]
-        size = sum([len(name) + len(record.value) for name, record in found])
-        self.checks.answer_size(size, "Ask for fewer keys at a time.")
-        response = pb.GetManyResponse()
-        add = response.entries.add
-        for name, (version, expires_at_ms, encoding, value) in found:
-            add(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)
-        return response
-
     def _transact_response(self, cut: int, steps: tuple[Step, ...], reply: TransactReply) -> pb.TransactResponse:
-        size = sum([len(record.value) for _, record in reply.conflicts if record])
-        self.checks.answer_size(size, "Use fewer conditions in one transaction; it was not done.")
+        budget = AnswerBudget(self.checks.answer_bytes)
+        for key, record in reply.conflicts:
+            budget.take(key, record)
         return pb.TransactResponse(
             committed=reply.committed,
             results=[
@@ -265,6 +259,15 @@ def entry(name: str, record: Record | None) -> pb.Entry:
         return pb.Entry(key=name)
     version, expires_at_ms, encoding, value = record
     return pb.Entry(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)  # type: ignore[arg-type]
+
+
+def _get_many_response(names: list[str], reply: GetManyReply) -> pb.GetManyResponse:
+    found = [(name, record) for name, record in zip(names, reply.records, strict=True) if record is not None]
+    response = pb.GetManyResponse()
+    add = response.entries.add
+    for name, (version, expires_at_ms, encoding, value) in found:
+        add(key=name, value=value, encoding=encoding, version=version, expires_at_ms=expires_at_ms)
+    return response
 
 
 def get_response(name: str, reply: GetReply) -> pb.GetResponse:

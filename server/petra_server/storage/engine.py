@@ -233,6 +233,8 @@ def _set_family_options(out: Options, options: EngineOptions, block_cache: Cache
     out.set_compression_type(DBCompressionType.lz4())
     out.set_level_compaction_dynamic_level_bytes(True)
     out.set_write_buffer_size(max(options.write_buffer_bytes // 4, 64 << 10))
+    # A stretch of mostly deleted keys is passed over on every scan until it is compacted: so that happens soon.
+    out.add_compact_on_deletion_collector_factory(window_size=4_096, num_dels_trigger=2_048, deletion_ratio=0.5)
     # Many families share the budget, so each grows in small steps.
     out.set_arena_block_size(64 << 10)
 
