@@ -126,7 +126,10 @@ def main(argv: Sequence[str]) -> int:
             for name in _BENCHMARKS:
                 whole = _parse([name, *passed_on])
                 whole.scratch, whole.results = arguments.scratch, arguments.results
-                _run(name, whole)
+                try:
+                    _run(name, whole)
+                except Unavailable as missing:
+                    print(f"SKIPPED: {name}: {missing}")
     except BenchError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1

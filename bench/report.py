@@ -62,7 +62,8 @@ def outcome_table(outcome: Outcome) -> str:
             row.append("" if ratios is None else f"{ratios.median:.2f}")
         row.append(_target_text(outcome, contestant.name))
         rows.append(row)
-    return table(header, rows)
+    filled = [column for column in range(len(header)) if any(row[column] for row in rows)]
+    return table([header[column] for column in filled], [[row[column] for column in filled] for row in rows])
 
 
 def _target_text(outcome: Outcome, contestant: str) -> str:
