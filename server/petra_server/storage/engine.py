@@ -192,7 +192,6 @@ def _database_options(options: EngineOptions, block_cache: Cache, *, create: boo
         if options.point_in_time_recovery
         else DBRecoveryMode.tolerate_corrupted_tail_records()
     )
-    out.set_skip_stats_update_on_db_open(True)
     out.set_stats_dump_period_sec(0)
     out.set_keep_log_file_num(5)
     out.set_max_log_file_size(8 << 20)
