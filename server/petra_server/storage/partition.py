@@ -15,6 +15,7 @@ database. The records of the partition's own column family:
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -30,7 +31,7 @@ from petra_server.storage.batch import PARTITION_FAMILY, Batch
 from petra_server.storage.cache import EntryCache
 from petra_server.storage.committer import Committer
 from petra_server.storage.disk import DiskGuard, disk_space
-from petra_server.storage.engine import DEFAULT_FAMILY, Engine, EngineOpenError, EngineOptions
+from petra_server.storage.engine import DEFAULT_FAMILY, Engine, EngineOpenError, EngineOptions, EngineStalled
 
 FORMAT_VERSION = 1
 DEFAULT_ACTORS = 64
@@ -127,6 +128,7 @@ class Partition:
         generation = self.committer.append(batch)
         if ceiling != self._version_ceiling:
             self._set_ceiling(ceiling)
+        self.disk.wrote(sum([len(key) + len(value) for _, key, value in batch.writes if value is not None]))
         return generation
 
     async def close(self, counts: list[int]) -> None:
@@ -140,7 +142,10 @@ class Partition:
                 batch.writes.append((PARTITION_FAMILY, _VERSIONS_KEY, self._version.to_bytes(8, "big")))
                 if not self.counts_estimated:
                     batch.writes.append((PARTITION_FAMILY, _COUNTS_KEY, json.dumps(counts).encode()))
-                self.committer.append(batch)
+                # When it cannot be written, the next opening takes this for a crash, which costs no more than versions
+                # and exact counts; and `committer.close` says it when the storage has failed.
+                with contextlib.suppress(EngineStalled, StorageFailed):
+                    self.committer.append(batch)
             await self.committer.close()
         finally:
             self.engine.close()
