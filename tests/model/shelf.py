@@ -243,12 +243,15 @@ class Shelf:
             getattr(self, kind)(getattr(operation, kind), result and getattr(result, kind), now_ms)
 
     def _operation_conflicts(self, request: pb.TransactRequest, now_ms: int) -> list[Conflict]:
-        """The first if_version of the operations that does not hold, where they are done one after the other."""
+        """The first if_version that does not hold where the operations are done one after the other.
+
+        Its entry is the one that stays: what the operations before it did is as if it had never been.
+        """
         scratch = copy.deepcopy(self)
         try:
             scratch._apply(request, None, now_ms)
         except Conflict as conflict:
-            return [conflict]
+            return [Conflict(self, conflict.key, self.live(conflict.key, now_ms))]
         return []
 
     def _check_conflicts(self, conflicts: list[Conflict], seen: pb.TransactResponse, now_ms: int) -> None:

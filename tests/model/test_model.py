@@ -21,8 +21,8 @@ from petra.v1 import admin_pb2, admin_pb2_grpc
 from petra.v1 import storage_pb2 as pb
 from tests.model import requests as drawn
 from tests.model.reference import REPLAY_MS, Reference, address_of
-from tests.model.wire import Wire
 from tests.support.inprocess import running_server
+from tests.support.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -26,7 +26,8 @@ class Wire:
     """One connection with one pipeline stream. All within one event loop."""
 
     def __init__(self, address: str) -> None:
-        self._channel = grpc.aio.insecure_channel(address)
+        # A connection of its own: by default gRPC shares those of the process.
+        self._channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
         self._stub = StorageServiceStub(self._channel)
         self._stream = self._stub.Pipeline()
         self._next_id = 1

@@ -1,0 +1,134 @@
+"""Faults of the server and of its disk: what callers are told, and that nobody else waits for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+import pytest
+
+from petra.v1 import storage_pb2 as pb
+from petra_server.actor import handlers
+from petra_server.actor.operations import Delete, Operation, Reply
+from petra_server.errors import StorageFailed
+from petra_server.storage.batch import Batch
+from petra_server.storage.engine import Engine
+from petra_server.storage.keys import entry_prefix
+from tests.support.inprocess import RunningServer, running_server
+from tests.support.refusals import Refusal
+from tests.support.wire import PATIENCE_S, Wire
+
+if TYPE_CHECKING:
+    from petra_server.actor.turn import Turn
+
+SECRET = "what the exception said"
+OBJECT = "o"
+
+
+def _fault(turn: Turn, operation: Operation) -> Reply:
+    raise RuntimeError(SECRET)
+
+
+def _internal(outcome: object) -> None:
+    assert isinstance(outcome, Refusal), outcome
+    assert (outcome.code, outcome.reason) == (grpc.StatusCode.INTERNAL, "INTERNAL_ERROR")
+    assert outcome.metadata["error_id"] in outcome.message
+    assert SECRET not in outcome.message
+
+
+def test_fault_in_a_turn_is_told_under_an_id_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(handlers.HANDLERS, Delete, _fault)
+    written = pb.SetRequest(object=OBJECT, key="k", value=b"v")
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            wire = Wire(server.address)
+            _internal(await wire.ask(pb.DeleteRequest(object=OBJECT, key="k")))
+            # All of a turn is thrown away; its other operations are told, too.
+            for outcome in await wire.ask_together([written, pb.DeleteRequest(object=OBJECT, key="k"), written]):
+                _internal(outcome)
+            assert await wire.ask(pb.GetRequest(object=OBJECT, key="k")) == pb.GetResponse()
+            assert isinstance(await wire.ask(written), pb.SetResponse)
+            await wire.close()
+
+    asyncio.run(scenario())
+
+
+def test_fault_keeps_nobody_in_the_queue_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(handlers.HANDLERS, Delete, _fault)
+    gets = [pb.GetRequest(object=OBJECT, key="k")] * 1_000
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            actor = server.actor_of("", OBJECT, "k")
+            server.hold_actor(actor)
+            wire, witness = Wire(server.address), Wire(server.address)
+            asked = asyncio.create_task(wire.ask_together([pb.DeleteRequest(object=OBJECT, key="k"), *gets]))
+            # More than one turn's worth waits once the pipeline's message has arrived.
+            while len(actor.mailbox) <= len(gets):
+                await witness.ask(pb.GetRequest(object="witness", key="k"))
+            server.release_actor(actor)
+            outcomes = await asyncio.wait_for(asked, PATIENCE_S)
+            _internal(outcomes[0])
+            assert isinstance(outcomes[-1], pb.GetResponse)
+            await wire.close()
+            await witness.close()
+
+    asyncio.run(scenario())
+
+
+def test_damaged_record_is_told_and_others_are_served() -> None:
+    key = entry_prefix(b"default", OBJECT.encode()) + b"damaged"
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            wire = Wire(server.address)
+            assert isinstance(await wire.ask(pb.SetRequest(object=OBJECT, key="whole")), pb.SetResponse)
+            await wire.close()
+            _write_raw(server, key, b"\xff")
+            wire = Wire(server.address)
+            for request in (
+                pb.GetRequest(object=OBJECT, key="damaged"),
+                pb.GetManyRequest(object=OBJECT, keys=["whole", "damaged"]),
+                pb.ListRequest(object=OBJECT),
+            ):
+                outcome = await wire.ask(request)
+                assert isinstance(outcome, Refusal), request
+                assert (outcome.code, outcome.reason) == (grpc.StatusCode.DATA_LOSS, "STORAGE_CORRUPT")
+                assert "backup" in outcome.message
+            whole = await wire.ask(pb.GetRequest(object=OBJECT, key="whole"))
+            assert isinstance(whole, pb.GetResponse)
+            assert whole.HasField("entry")
+            await wire.close()
+
+    asyncio.run(scenario())
+
+
+def _write_raw(server: RunningServer, key: bytes, value: bytes) -> None:
+    """Puts bytes under a key on the disk, past everything that would refuse them."""
+    actor = server.actor_of("", OBJECT, "damaged")
+    server.server._partition.engine.write(Batch(writes=[(actor.index, key, value)]))
+
+
+@pytest.mark.parametrize("method", ["write", "flush_wal"])
+def test_failed_write_or_flush_is_told_and_nothing_is_written_any_more(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def failing(*_: object) -> None:
+        raise StorageFailed("The disk is broken. Mend it, and start again.")
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            wire = Wire(server.address)
+            assert isinstance(await wire.ask(pb.SetRequest(key="k", value=b"1")), pb.SetResponse)
+            monkeypatch.setattr(Engine, method, failing)
+            for request in (pb.SetRequest(key="k", value=b"2"), pb.SetRequest(key="other", value=b"2")):
+                outcome = await wire.ask(request)
+                assert isinstance(outcome, Refusal), request
+                assert (outcome.code, outcome.reason) == (grpc.StatusCode.UNAVAILABLE, "STORAGE_FAILED")
+            await asyncio.wait_for(server.server.failed.wait(), PATIENCE_S)
+            await wire.close()
+
+    with pytest.raises(StorageFailed):
+        asyncio.run(scenario())
