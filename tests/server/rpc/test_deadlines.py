@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from petra.v1 import admin_pb2, admin_pb2_grpc
 from petra.v1 import storage_pb2 as pb
 from petra.v1.storage_pb2_grpc import StorageServiceStub
 from tests.support.inprocess import RunningServer, running_server
@@ -30,17 +29,15 @@ class _Bench:
     def __init__(self, server: RunningServer, channel: grpc.aio.Channel) -> None:
         self.server = server
         self.stub: StorageServiceAsyncStub = StorageServiceStub(channel)
-        self.admin = admin_pb2_grpc.AdminServiceStub(channel)
         self.actor = server.actor_of("", HELD, "k")
         assert self.actor is not server.actor_of("", FREE, "k"), "choose other names"
         server.hold_actor(self.actor)
 
     async def waiting(self, count: int) -> None:
         """Returns when so many operations wait for the busy actor."""
-        while True:
-            described = await self.admin.DescribeActors(admin_pb2.DescribeActorsRequest(), timeout=PATIENCE_S)
-            if described.actors[self.actor.index].queue_depth == count:
-                return
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.actor.mailbox) < count:
+                await self.heard()
 
     async def heard(self) -> None:
         """Returns when the server has seen what was sent on the connection before."""
@@ -75,9 +72,8 @@ def test_call_waits_for_a_busy_actor() -> None:
 
 def test_unary_call_whose_deadline_passes_in_the_queue_is_not_done() -> None:
     async def scenario(bench: _Bench) -> None:
-        call = bench.stub.Set(SET, timeout=0.2)
-        await bench.waiting(1)
-        assert await call.code() is EXCEEDED
+        # On a machine so slow that this is over before the call arrives, nothing is done either.
+        assert await bench.stub.Set(SET, timeout=0.2).code() is EXCEEDED
         await bench.heard()
         assert await bench.released() == []
 
@@ -176,8 +172,9 @@ def test_queue_of_a_busy_actor_is_bounded() -> None:
             server.hold_actor(actor)
             wire = Wire(server.address)
             asked = asyncio.create_task(wire.ask_together([SET, SET, SET]))
-            while len(actor.mailbox) < 2:
-                await wire.ask(pb.GetRequest(object=FREE, key="k"))
+            async with asyncio.timeout(PATIENCE_S):
+                while len(actor.mailbox) < 2:
+                    await wire.ask(pb.GetRequest(object=FREE, key="k"))
             refusal = await wire.ask(SET)
             assert isinstance(refusal, Refusal)
             assert (refusal.code, refusal.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")

@@ -66,8 +66,9 @@ def test_fault_keeps_nobody_in_the_queue_waiting(monkeypatch: pytest.MonkeyPatch
             wire, witness = Wire(server.address), Wire(server.address)
             asked = asyncio.create_task(wire.ask_together([pb.DeleteRequest(object=OBJECT, key="k"), *gets]))
             # More than one turn's worth waits once the pipeline's message has arrived.
-            while len(actor.mailbox) <= len(gets):
-                await witness.ask(pb.GetRequest(object="witness", key="k"))
+            async with asyncio.timeout(PATIENCE_S):
+                while len(actor.mailbox) <= len(gets):
+                    await witness.ask(pb.GetRequest(object="witness", key="k"))
             server.release_actor(actor)
             outcomes = await asyncio.wait_for(asked, PATIENCE_S)
             _internal(outcomes[0])
