@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ACTORS = 3
 THOROUGH = "thorough"
 EXAMPLES = {THOROUGH: 2_000}
-QUICK_EXAMPLES = 60
+QUICK_EXAMPLES = 100
 
 
 class PetraMachine(RuleBasedStateMachine):
