@@ -6,35 +6,21 @@ Copies of one directory are damaged in one place each: bits flipped, files cut o
 from __future__ import annotations
 
 import random
-import struct
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from tests.crash.archive import BATCHES, Finding, Opener, Prefix, Refused, Unreadable, Wrong, copy
+from tests.crash.archive import BATCHES, Finding, Opener, Prefix, Refused, Unreadable, Wrong, copy, make_own
+from tests.crash.damages import HEAD_BYTES, LENGTH_OFFSET, TYPE_OFFSET, Case, cut, flip, gone, record_offsets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 pytestmark = pytest.mark.crash
 
-# Of the record log format that logs and MANIFEST share: blocks of records, each with checksum, length and type.
-_BLOCK_BYTES = 32 << 10
-_HEAD = struct.Struct("<IHB")
-_LENGTH_OFFSET, _TYPE_OFFSET = 4, 6
-_FULL, _FIRST = 1, 2
-
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    file: str
-    what: str
-    damage: Callable[[Path], None]
 
 
 class Bench:
@@ -56,6 +42,7 @@ class Bench:
         copy(self._data, scratch)
         if case is not None:
             [path] = scratch.rglob(case.file)
+            make_own(path)
             case.damage(path)
         return self._opener.find(scratch, point_in_time=point_in_time)
 
@@ -90,48 +77,9 @@ def _allowed(finding: Finding) -> bool:
         case Unreadable(message):
             return "Restore" in message
         case Refused(message):
-            return message.startswith("The ") and "Restore" in message and message.endswith(".")
+            return message.startswith("The ") and "estore" in message and message.endswith(".")
         case Wrong():
             return False
-
-
-def flip(file: str, offset: int, bit: int) -> Case:
-    def damage(path: Path) -> None:
-        with path.open("r+b") as out:
-            out.seek(offset)
-            byte = out.read(1)[0]
-            out.seek(offset)
-            out.write(bytes([byte ^ 1 << bit]))
-
-    return Case(file, f"bit {bit} at {offset} flipped", damage)
-
-
-def cut(file: str, size: int) -> Case:
-    def damage(path: Path) -> None:
-        with path.open("r+b") as out:
-            out.truncate(size)
-
-    return Case(file, f"cut at {size}", damage)
-
-
-def gone(file: str) -> Case:
-    return Case(file, "gone", lambda path: path.unlink())
-
-
-def record_offsets(path: Path) -> list[int]:
-    """Where the records of a log or MANIFEST begin."""
-    data = path.read_bytes()
-    offset, out = 0, []
-    while offset + _HEAD.size <= len(data):
-        left = _BLOCK_BYTES - offset % _BLOCK_BYTES
-        if left < _HEAD.size:
-            offset += left
-            continue
-        _, length, kind = _HEAD.unpack_from(data, offset)
-        if kind in (_FULL, _FIRST):
-            out.append(offset)
-        offset += _HEAD.size + length
-    return out
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +127,7 @@ def test_point_in_time_drops_a_torn_tail_too(bench: Bench) -> None:
 @pytest.mark.parametrize("point_in_time", [False, True], ids=["tail", "point-in-time"])
 def test_older_logs_that_are_cut_or_gone_leave_no_hole(bench: Bench, point_in_time: bool) -> None:
     cases = []
-    for log in bench.files("*.log")[:-1]:
+    for log in bench.sample(bench.files("*.log")[:-1], 6):
         boundaries = bench.sample(record_offsets(log), 8)
         offsets = [*bench.some_offsets(log, 8), *boundaries, 0, log.stat().st_size - 1]
         cases += [gone(log.name), *(cut(log.name, offset) for offset in offsets)]
@@ -189,10 +137,11 @@ def test_older_logs_that_are_cut_or_gone_leave_no_hole(bench: Bench, point_in_ti
 @pytest.mark.parametrize("point_in_time", [False, True], ids=["tail", "point-in-time"])
 def test_flipped_bits_in_logs(bench: Bench, point_in_time: bool) -> None:
     cases = []
-    for log in bench.files("*.log"):
-        heads = [start + bench.random.randrange(_HEAD.size) for start in bench.sample(record_offsets(log), 10)]
+    *older, newest = bench.files("*.log")
+    for log in [*bench.sample(older, 6), newest]:
+        heads = [start + bench.random.randrange(HEAD_BYTES) for start in bench.sample(record_offsets(log), 10)]
         # The one damage to a type that RocksDB does not come back from: "a part of a recycled log".
-        cases += [flip(log.name, start + _TYPE_OFFSET, 2) for start in bench.sample(record_offsets(log), 2)]
+        cases += [flip(log.name, start + TYPE_OFFSET, 2) for start in bench.sample(record_offsets(log), 2)]
         cases += bench.flips(
             log, [*bench.some_offsets(log, 15), *heads, *range(log.stat().st_size - 5, log.stat().st_size)]
         )
@@ -222,8 +171,9 @@ def test_a_manifest_that_is_cut_or_has_flipped_bits(bench: Bench, point_in_time:
         cut(manifest.name, offset) for offset in [*bench.some_offsets(manifest, 15), *last, *(at + 9 for at in last)]
     ]
     cases += bench.flips(
-        manifest, [*bench.some_offsets(manifest, 25), *(at + 4 for at in last), *(at + 5 for at in last)]
+        manifest, [*bench.some_offsets(manifest, 25), *(at + LENGTH_OFFSET + bench.random.randrange(2) for at in last)]
     )
+    cases += [flip(manifest.name, at + TYPE_OFFSET, 2) for at in bench.sample(records, 2)]
     bench.try_all([*cases, gone(manifest.name)], point_in_time=point_in_time)
 
 
