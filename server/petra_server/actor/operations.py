@@ -166,8 +166,9 @@ MUTATIONS: frozenset[type[Operation]] = frozenset(
     (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
 )
 
-# What reads stored ranges and so depends on everything that its actor has written.
-RANGE_READS: frozenset[type[Operation]] = frozenset((Scan, ScanNames))
+# What reads stored ranges and so depends on everything that its actor has written. A clear that finds nothing shows
+# that as well.
+RANGE_READS: frozenset[type[Operation]] = frozenset((Scan, ScanNames, Clear))
 
 
 class GetReply(NamedTuple):
