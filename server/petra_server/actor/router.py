@@ -129,8 +129,10 @@ class Router:
                 refusal = _internal_error("A turn failed.")
                 for call in calls:
                     call.answer(refusal)
-        if batch and not self._store(batch, finished):
-            return
+                if actor.mailbox:
+                    self._loop.call_soon(self._drain, actor)
+        if batch:
+            finished = self._store(batch, finished)
         for turn in finished:
             self._apply(turn)
         pass_on = self.gate.pass_on
@@ -205,8 +207,11 @@ class Router:
                 retry_after_ms=_FULL_DISK_RETRY_MS,
             )
 
-    def _store(self, batch: Batch, finished: list[_Finished]) -> bool:
-        """Stores a step's batch. When that fails, answers all calls of the step and returns False."""
+    def _store(self, batch: Batch, finished: list[_Finished]) -> list[_Finished]:
+        """Stores a step's batch and returns the turns that stand.
+
+        When that fails, these are the ones without writes; the calls of the others are refused.
+        """
         try:
             self._partition.append(batch)
         except EngineStalled:
@@ -214,19 +219,21 @@ class Router:
         except StorageFailed as error:
             failure = error
         else:
-            return True
+            return finished
         for turn in finished:
-            for call, _, _ in turn.answers:
-                call.answer(failure)
-            if turn.actor.mailbox:
-                self._loop.call_soon(self._drain, turn.actor)
-        return False
+            if turn.turn.wrote:
+                for call, _, _ in turn.answers:
+                    call.answer(failure)
+                if turn.actor.mailbox:
+                    self._loop.call_soon(self._drain, turn.actor)
+        return [turn for turn in finished if not turn.turn.wrote]
 
     def _apply(self, finished: _Finished) -> None:
         actor, turn = finished.actor, finished.turn
         turn.settle()
         actor.keys = max(0, actor.keys + finished.delta)
-        if turn.version:
+        # A touch writes an entry with the version that it had.
+        if turn.version > actor.version:
             actor.version = turn.version
         if turn.durable_keys:
             self.gate.wrote(turn.durable_keys)
