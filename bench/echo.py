@@ -12,7 +12,7 @@ import signal
 import grpc
 import grpc.aio
 
-from petra_server.app import _grpc_options
+from petra_server.app import grpc_options
 from petra_server.settings import Settings
 
 METHOD = "/bench.Echo/Echo"
@@ -23,7 +23,7 @@ async def _echo(request: bytes, _context: object) -> bytes:
 
 
 async def _serve() -> None:
-    server = grpc.aio.server(options=_grpc_options(Settings()))
+    server = grpc.aio.server(options=grpc_options(Settings()))
     # Without serializers grpc hands the handler the bytes of a message and takes bytes back.
     handler = grpc.method_handlers_generic_handler("bench.Echo", {"Echo": grpc.unary_unary_rpc_method_handler(_echo)})
     server.add_generic_rpc_handlers((handler,))

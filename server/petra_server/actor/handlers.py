@@ -87,7 +87,6 @@ class VersionConflict(Refusal):
             metadata={"version": str(version), "key": name},
         )
         self.key = key
-        self.present = present
 
 
 def _check_version(key: bytes, present: Record | None, expected: int | None) -> None:
@@ -126,6 +125,7 @@ def _set_many(turn: Turn, operation: SetMany) -> SetManyReply:
     for item in operation.items:
         if item.if_version is not None:
             _check_version(item.key, turn.read(item.key), item.if_version)
+    turn.begin()
     return SetManyReply(tuple(_set(turn, item).version for item in operation.items))
 
 
@@ -139,6 +139,7 @@ def _delete(turn: Turn, operation: Delete) -> DeleteReply:
 
 
 def _delete_many(turn: Turn, operation: DeleteMany) -> CountReply:
+    turn.begin()
     return CountReply(sum(_delete(turn, Delete(key)).deleted for key in operation.keys))
 
 
@@ -209,12 +210,14 @@ def _transact(turn: Turn, operation: Transact) -> TransactReply:
     if conflicts:
         turn.applied = False
         return TransactReply(False, (), conflicts)
+    turn.begin()
     try:
         results = tuple(_step(turn, index, step) for index, step in enumerate(operation.steps))
     except VersionConflict as conflict:
         turn.undo()
         turn.applied = False
-        return TransactReply(False, (), ((conflict.key, conflict.present),))
+        # What is there now, not what an earlier step of this transaction had made of it.
+        return TransactReply(False, (), ((conflict.key, turn.read(conflict.key)),))
     budget = AnswerBudget(operation.limit_bytes)
     for step, result in zip(operation.steps, results, strict=True):
         if isinstance(result, GetReply):
@@ -286,6 +289,7 @@ def _clear(turn: Turn, operation: Clear) -> CountReply:
         if len(keys) == CLEAR_STEPS:
             raise LongTurn
         keys.append(key)
+    turn.begin()
     live = 0
     for key in keys:
         live += turn.read(key) is not None
@@ -297,6 +301,7 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     first, end = request_bounds(request_bucket(turn.now_ms) - 1)
     if next(turn.scan(first, end), None) is not None:
         turn.range_deletes = [(first, end)]
+    turn.begin()
     lower, upper = expiry_bounds(0, turn.now_ms)
     resume = operation.resume
     seen = 0

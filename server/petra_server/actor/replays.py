@@ -59,7 +59,9 @@ def fingerprint(operation: Operation) -> int:
 
 
 def pack_reply(reply: Reply) -> bytes:
-    packed: bytes = msgpack.packb(_to_wire(reply))
+    # The replies of single steps hold no tuples; they are the many.
+    flat = isinstance(reply, SetReply | DeleteReply | IncrementReply | ThrottleReply)
+    packed: bytes = msgpack.packb((_REPLY_CODES[type(reply)], *reply) if flat else _to_wire(reply))
     return packed
 
 

@@ -66,7 +66,6 @@ class Turn:
         "_cache",
         "_family",
         "_flushing_keys",
-        "_next_version",
         "_open_generation",
         "_open_keys",
         "_requests",
@@ -79,6 +78,7 @@ class Turn:
         "floor",
         "forgotten",
         "gate",
+        "next_version",
         "now_ms",
         "range_deletes",
         "stale_index",
@@ -102,7 +102,8 @@ class Turn:
         self._open_generation = pending.open_generation
         self._open_keys = pending.open_keys
         self._flushing_keys = pending.flushing_keys
-        self._next_version = next_version
+        # A version that was never given out before.
+        self.next_version = next_version
         self.now_ms = now_ms
         # No answer of this turn may leave before this generation is durable; 0 for none.
         self.floor = floor
@@ -117,7 +118,7 @@ class Turn:
         self.stale_index: Sequence[bytes] = ()
         # Keys that the cache need not keep an absence of.
         self.forgotten: Sequence[bytes] = ()
-        # The newest version given out, 0 for none.
+        # The newest version written, 0 for none.
         self.version = 0
         # Of the present operation.
         self._sync = True
@@ -165,7 +166,11 @@ class Turn:
 
     def stored(self, key: bytes) -> Record | None:
         """The entry as it is kept, expired or not. Raises the gate to the generation that wrote it."""
-        self._show(key)
+        # As in `_show`, written out for the sake of the hot path.
+        if key in self._open_keys or key in self.durable_keys:
+            self.gate = self._open_generation
+        elif key in self._flushing_keys and self.gate != self._open_generation:
+            self.gate = self._open_generation - 1
         if key in self._writes:
             return self._writes[key]
         cache = self._cache
@@ -184,11 +189,11 @@ class Turn:
         writes = self._writes
         if key not in writes:
             self._before[key] = self.stored(key)
-        if self._undo is None:
-            self._undo = [(key, writes.get(key, _ABSENT))]
-        else:
+        if self._undo is not None:
             self._undo.append((key, writes.get(key, _ABSENT)))
         writes[key] = record
+        if record is not None and record.version > self.version:
+            self.version = record.version
         if self._sync:
             self.durable_keys.add(key)
             self.gate = self._open_generation
@@ -196,16 +201,16 @@ class Turn:
             # Answers about one key leave in order, so not before those of its FSYNC writes.
             self.gate = self._open_generation
 
-    def next_version(self) -> int:
-        self.version = self._next_version()
-        return self.version
-
     def expiry(self, ttl_ms: int) -> int:
         """When something with this ttl expires; 0 stays 0."""
         return self.now_ms + ttl_ms if ttl_ms else 0
 
+    def begin(self) -> None:
+        """For operations of more than one write: if they are refused, what they wrote is taken back."""
+        self._undo = []
+
     def undo(self) -> None:
-        """Takes back what the present operation wrote."""
+        """Takes back what the present operation wrote since `begin`."""
         for key, earlier in reversed(self._undo or ()):
             if earlier is _ABSENT:
                 del self._writes[key]
