@@ -22,6 +22,9 @@ pytestmark = pytest.mark.crash
 
 _T = TypeVar("_T")
 
+# The last two: PETRA, the marker of a directory, holds two small numbers.
+_WAYS_OUT = ("Restore", "restore a backup", "Start the newer version", "Leave --actors out")
+
 
 class Bench:
     """A good directory, and copies of it to damage."""
@@ -77,7 +80,7 @@ def _allowed(finding: Finding) -> bool:
         case Unreadable(message):
             return "Restore" in message
         case Refused(message):
-            return message.startswith("The ") and "estore" in message and message.endswith(".")
+            return message.startswith("The ") and message.endswith(".") and any(way in message for way in _WAYS_OUT)
         case Wrong():
             return False
 
