@@ -37,6 +37,8 @@ EXIT_STORAGE_FAILED = 74  # EX_IOERR of sysexits.h
 _SERVICES = (storage_service.SERVICE, admin_service.SERVICE)
 # What answers that are held by a failed flush get to be sent.
 _FAILURE_GRACE_SECONDS = 1.0
+# Calls that are on their way are still told that the server is draining; once gRPC stops, it cancels them unread.
+_DRAIN_SECONDS = 0.1
 # The flush thread and gRPC's own wait for the interpreter; the default of 5 ms is many flushes long.
 _SWITCH_INTERVAL_SECONDS = 0.0005
 # The default of 700 new objects is a few requests.
@@ -106,6 +108,7 @@ class Server:
         self._storage.drain()
         if self._sweeping is not None:
             self._sweeping.cancel()
+        await asyncio.sleep(min(grace_seconds, _DRAIN_SECONDS))
         await self._grpc.stop(grace_seconds)
         await self.router.finish()
         await self._partition.close(self._counts())

@@ -67,6 +67,16 @@ class Refusal(Exception):
         self.metadata = metadata
         self.retry_after_ms = retry_after_ms
 
+    def within(self, path: str, message: str = "") -> Refusal:
+        """The same of a part of a request: its field is in `path`. Another message replaces this one."""
+        return Refusal(
+            self.reason,
+            message or self.message,
+            field=f"{path}.{self.field}" if self.field else path,
+            metadata=self.metadata,
+            retry_after_ms=self.retry_after_ms,
+        )
+
 
 class StorageFailed(Refusal):
     """A write or a flush failed. What was in flight may or may not survive, and nothing more is written."""

@@ -233,13 +233,9 @@ def _step(turn: Turn, index: int, step: Step) -> StepReply:
     except VersionConflict:
         raise
     except Refusal as refusal:
-        raise Refusal(
-            refusal.reason,
-            f"Operation {index} of the transaction: {refusal.message} Nothing of the transaction was done.",
-            field=f"operations[{index}].{refusal.field}",
-            metadata={**refusal.metadata, "operation": str(index)},
-            retry_after_ms=refusal.retry_after_ms,
-        ) from None
+        message = f"Operation {index} of the transaction: {refusal.message} Nothing of the transaction was done."
+        kind = type(step).__name__.lower()
+        raise refusal.within(f"operations[{index}].{kind}", message) from None
     return reply
 
 

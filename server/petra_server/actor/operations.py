@@ -162,9 +162,15 @@ class Sweep(NamedTuple):
 
 Operation: TypeAlias = Step | GetMany | SetMany | DeleteMany | Transact | Scan | ScanNames | Clear | Sweep
 
-MUTATIONS: frozenset[type[Operation]] = frozenset(
+_MUTATIONS: frozenset[type[Operation]] = frozenset(
     (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
 )
+
+
+def mutates(operation: Operation) -> bool:
+    """Whether a client asks for a change. The sweeper's changes are nobody's wish."""
+    return type(operation) in _MUTATIONS and not (isinstance(operation, Throttle) and operation.peek)
+
 
 # What reads stored ranges and so depends on everything that its actor has written. A clear that finds nothing shows
 # that as well.

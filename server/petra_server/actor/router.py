@@ -21,7 +21,7 @@ from petra_server.actor.call import Call
 from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
-from petra_server.actor.operations import MUTATIONS, RANGE_READS, Clear, CountReply, Reply
+from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates
 from petra_server.actor.turn import NeedsWrites, Turn
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed
@@ -118,19 +118,8 @@ class Router:
             mailbox.append(call)
 
     def _step(self, groups: dict[Actor, list[Call]]) -> None:
-        now_ms = self._clock.now_ms()
         batch = Batch()
-        finished = []
-        for actor, calls in groups.items():
-            try:
-                finished.append(self._run_turn(actor, calls, now_ms, batch))
-            except Exception:  # noqa: BLE001
-                # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
-                refusal = _internal_error("A turn failed.")
-                for call in calls:
-                    call.answer(refusal)
-                if actor.mailbox:
-                    self._loop.call_soon(self._drain, actor)
+        finished = self._run_turns(groups, batch)
         if batch:
             finished = self._store(batch, finished)
         for turn in finished:
@@ -144,6 +133,21 @@ class Router:
                     call.caller.answered(call, outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
+
+    def _run_turns(self, groups: dict[Actor, list[Call]], batch: Batch) -> list[_Finished]:
+        now_ms = self._clock.now_ms()
+        finished = []
+        for actor, calls in groups.items():
+            try:
+                finished.append(self._run_turn(actor, calls, now_ms, batch))
+            except Exception:  # noqa: BLE001
+                # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
+                refusal = _internal_error("A turn failed.")
+                for call in calls:
+                    call.answer(refusal)
+                if actor.mailbox:
+                    self._loop.call_soon(self._drain, actor)
+        return finished
 
     def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
         gate = self.gate
@@ -199,7 +203,7 @@ class Router:
         failure, disk = self._partition.committer.failure, self._partition.disk
         if failure is not None:
             raise failure
-        if not disk.writable and type(call.operation) in MUTATIONS:
+        if not disk.writable and mutates(call.operation):
             raise Refusal(
                 Reason.DISK_FULL,
                 f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free): writes are refused,"

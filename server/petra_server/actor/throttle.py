@@ -2,7 +2,8 @@
 
 GCRA (ITU-T I.371, annex A; the virtual scheduling algorithm) keeps the theoretical arrival time. An allowed charge
 moves it on by cost * period / limit, and a charge is allowed while it stays within burst * period / limit of now.
-That time is kept as whole milliseconds and a remainder in 1/limit of a millisecond, so nothing is ever rounded.
+That time is kept as whole milliseconds and a remainder in 1/limit of a millisecond, so nothing is rounded while the
+limit stays the same.
 
 The fixed window counts in windows that begin at multiples of the period. The sliding window counts the same way and
 adds the part of the window before that still lies within the last period, as if its charges were spread evenly.

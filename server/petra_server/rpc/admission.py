@@ -1,7 +1,8 @@
-"""Bytes in flight, bounded for each connection and for the server as a whole.
+"""Who may come in: bytes in flight, bounded for each connection and for the server, and nobody while it shuts down.
 
-A message is counted from its arrival until its answer has left. Small ones are not: their number is bounded by the
-streams of a connection, and asking gRPC for the peer costs more than they do. Loop thread only.
+A unary message is counted from its arrival until its answer has left. Small ones are not: their number is bounded by
+the streams of a connection, and asking gRPC for the peer costs more than they do. A Pipeline stream counts what it has
+not answered and not sent. Loop thread only.
 """
 
 from __future__ import annotations
@@ -20,35 +21,79 @@ class Admission:
     """Counts bytes in flight."""
 
     def __init__(self, *, max_connection_bytes: int, max_server_bytes: int) -> None:
-        self._max_connection_bytes = max_connection_bytes
-        self._max_server_bytes = max_server_bytes
-        self._connections: dict[str, int] = {}
+        self.max_connection_bytes = max_connection_bytes
+        self.max_server_bytes = max_server_bytes
         self.server_bytes = 0
+        # Set when the server shuts down: what everyone is told from then on.
+        self.closing: Refusal | None = None
+        self._accounts: dict[str, Account] = {}
+
+    def close(self) -> Refusal:
+        """Has every new request refused, and returns with what."""
+        self.closing = Refusal(
+            Reason.DRAINING,
+            "The server is shutting down. Connect again; operations without an answer may be sent again.",
+        )
+        return self.closing
+
+    def open_account(self, peer: str) -> Account:
+        """The account of a connection; give it back with `close_account`."""
+        account = self._accounts.get(peer)
+        if account is None:
+            account = self._accounts[peer] = Account(self, peer)
+        account.users += 1
+        return account
+
+    def close_account(self, account: Account) -> None:
+        account.users -= 1
+        if not account.users:
+            del self._accounts[account.peer]
 
     def enter(self, peer: str, size_bytes: int) -> Callable[[], None]:
-        """Counts bytes of a connection, and returns what uncounts them. Raises Refusal OVERLOADED."""
-        present = self._connections.get(peer, 0)
-        if present + size_bytes > self._max_connection_bytes and present:
-            raise _overloaded("this connection", self._max_connection_bytes)
-        if self.server_bytes + size_bytes > self._max_server_bytes and self.server_bytes:
-            raise _overloaded("the server", self._max_server_bytes)
-        self._connections[peer] = present + size_bytes
-        self.server_bytes += size_bytes
+        """Counts a message, and returns what uncounts it. Raises Refusal OVERLOADED."""
+        account = self.open_account(peer)
+        try:
+            account.check(size_bytes)
+        except Refusal:
+            self.close_account(account)
+            raise
+        account.add(size_bytes)
 
         def leave() -> None:
-            self.server_bytes -= size_bytes
-            left = self._connections[peer] - size_bytes
-            if left:
-                self._connections[peer] = left
-            else:
-                del self._connections[peer]
+            account.add(-size_bytes)
+            self.close_account(account)
 
         return leave
+
+
+class Account:
+    """The bytes in flight of one connection."""
+
+    __slots__ = ("_admission", "bytes", "peer", "users")
+
+    def __init__(self, admission: Admission, peer: str) -> None:
+        self._admission = admission
+        self.peer = peer
+        self.bytes = 0
+        self.users = 0
+
+    def add(self, size_bytes: int) -> None:
+        """Counts, without asking; a negative size uncounts."""
+        self.bytes += size_bytes
+        self._admission.server_bytes += size_bytes
+
+    def check(self, size_bytes: int) -> None:
+        """Raises Refusal OVERLOADED when so much more is too much. One message alone always fits."""
+        admission = self._admission
+        if self.bytes and self.bytes + size_bytes > admission.max_connection_bytes:
+            raise _overloaded("this connection", admission.max_connection_bytes)
+        if admission.server_bytes and admission.server_bytes + size_bytes > admission.max_server_bytes:
+            raise _overloaded("the server", admission.max_server_bytes)
 
 
 def _overloaded(whose: str, limit_bytes: int) -> Refusal:
     return Refusal(
         Reason.OVERLOADED,
-        f"More than {limit_bytes} bytes of {whose} are in flight. Wait for answers before sending more.",
+        f"More than {limit_bytes} bytes of {whose} are in flight. Read the answers before sending more.",
         retry_after_ms=_RETRY_MS,
     )

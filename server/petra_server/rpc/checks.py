@@ -5,7 +5,7 @@ The unary messages and the columns of a pipeline both come through here, so a fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from petra_server.actor.addresses import Address
@@ -63,6 +63,15 @@ class Checks:
             field=field,
         )
 
+    def keys(self, names: Iterable[str]) -> list[bytes]:
+        """The keys of a batch."""
+        try:
+            return [self.key(name) for name in names]
+        except Refusal:
+            for index, name in enumerate(names):
+                self.key(name, f"keys[{index}]")
+            raise
+
     def bound(self, key: str, field: str) -> bytes:
         """A prefix or a bound of a range, which may be empty."""
         encoded = key.encode()
@@ -119,12 +128,11 @@ class Checks:
 
     def distinct(self, keys: Sequence[bytes], field: str) -> None:
         if len(set(keys)) != len(keys):
-            seen: set[bytes] = set()
-            twice = next(key for key in keys if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+            second = next(index for index, key in enumerate(keys) if key in keys[:index])
             raise Refusal(
                 Reason.DUPLICATE_KEY,
-                f"The key {twice.decode()!r} stands more than once in the request. Send each key once.",
-                field=field,
+                f"The key {keys[second].decode()!r} stands more than once in the request. Send each key once.",
+                field=f"{field}[{second}].key",
             )
 
     def page_entries(self, limit: int) -> int:

@@ -2,16 +2,20 @@
 
 Rules:
 - Operations are submitted in the order of the stream, so those on one key are done and answered in that order.
-- `load_bytes` counts operations not answered and answers not sent; while it is over the limit the stream is not read,
-  and HTTP/2 flow control stops the client. It is the bound on the memory of a stream.
+- `load_bytes` counts operations not answered and answers not sent. While it is over the limit nothing more is taken: a
+  message is submitted in slices of about what there is room for, and then the stream is not read, and HTTP/2 flow
+  control stops the client. What slips through when answers are larger than the last ones is bounded by the account
+  of the connection, beyond which reads are refused.
 - One writer packs whatever is answered into one message after the other; batches grow while the client is slow.
-- However the stream ends, what was submitted is done; when it ends in order, it is answered first.
+- However the stream ends, what was submitted is done; when it ends in order, everything is answered first.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import grpc
@@ -22,6 +26,7 @@ from petra_server.actor.call import Call
 from petra_server.actor.operations import GetReply, Reply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
+from petra_server.rpc.admission import UNCOUNTED_BYTES, Account
 from petra_server.rpc.columns import Answer, Columns, Row, write_answers
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.parsing import parse
@@ -31,6 +36,8 @@ from petra_server.rpc.requests import Prepared, Requests
 _ITEM_BYTES = 256
 # A message is closed when it has grown to this; larger answers go alone.
 _MESSAGE_BYTES = 1 << 20
+# What the first answers of a stream are taken to be: large, until it is known.
+_UNKNOWN_ANSWER_BYTES = 64 << 10
 
 
 class PipelineStream:
@@ -42,6 +49,7 @@ class PipelineStream:
         router: Router,
         requests: Requests,
         listings: Listings,
+        account: Account,
         *,
         max_stream_bytes: int,
     ) -> None:
@@ -50,13 +58,19 @@ class PipelineStream:
         self._router = router
         self._requests = requests
         self._listings = listings
+        self._account = account
         self._max_stream_bytes = max_stream_bytes
         self._loop = asyncio.get_running_loop()
         # Owned by the loop.
         self._load_bytes = 0
         self._unanswered = 0
+        # How large answers are: of the last slice, and a quarter of what was thought before.
+        self._answer_bytes = _UNKNOWN_ANSWER_BYTES
+        self._slice_bytes = self._slice_items = 0
         self._answers: deque[Answer] = deque()
         self._reading = True
+        self._waiting_for_message = False
+        self._over = False
         self._failure: Refusal | None = None
         self._reader: asyncio.Task[None] | None = None
         self._writer_wake: asyncio.Future[None] | None = None
@@ -68,52 +82,88 @@ class PipelineStream:
         self._reader = self._loop.create_task(self._read_forever(), name="petra-pipeline-reader")
         try:
             await self._write_forever()
+            await asyncio.wait((self._reader,))
+            if not self._reader.cancelled():
+                self._reader.result()
         finally:
+            self._over = True
+            self._account.add(-self._load_bytes)
             self._reader.cancel()
             for task in self._listing_tasks:
                 task.cancel()
         return self._failure
 
     def drain(self, refusal: Refusal) -> None:
-        """Stops reading; the stream ends with this when everything is answered."""
-        if self._reading:
+        """Takes nothing more; the stream ends with this when everything is answered."""
+        if self._reading and self._failure is None:
             self._failure = refusal
-            assert self._reader is not None
-            self._reader.cancel()
+            self._wake_reader()
+            if self._waiting_for_message and self._reader is not None:
+                self._reader.cancel()
 
     # Reading.
 
     async def _read_forever(self) -> None:
         try:
-            while True:
-                if self._load_bytes > self._max_stream_bytes:
-                    self._reader_wake = self._loop.create_future()
-                    await self._reader_wake
-                    continue
+            while self._failure is None:
+                await self._room()
+                self._waiting_for_message = True
                 data: object = await self._context.read()
+                self._waiting_for_message = False
                 if data is grpc.aio.EOF:
                     return
                 assert isinstance(data, bytes)
-                self._take(data)
+                await self._take(data)
         except Refusal as refusal:
             self._failure = refusal
         finally:
             self._reading = False
             self._wake_writer()
 
-    def _take(self, data: bytes) -> None:
+    async def _room(self) -> None:
+        """Waits until there is room for more, or the stream is to end."""
+        while self._load_bytes > self._max_stream_bytes and self._failure is None:
+            self._reader_wake = self._loop.create_future()
+            await self._reader_wake
+
+    def _wake_reader(self) -> None:
+        wake, self._reader_wake = self._reader_wake, None
+        if wake is not None and not wake.done():
+            wake.set_result(None)
+
+    async def _take(self, data: bytes) -> None:
         """Submits the operations of a message. Raises Refusal when it is no good as a whole."""
         columns = Columns(parse(pb.PipelineRequest, data), self._requests)
-        checks = self._requests.checks
-        calls: list[Call] = []
         now = self._loop.time()
         # Each operation counts for its share of the message.
         size_bytes = _ITEM_BYTES + len(data) // (columns.count or 1)
-        self._unanswered += columns.count
-        self._load_bytes += size_bytes * columns.count
-        for row in columns.rows():
+        rows = columns.rows()
+        left = columns.count
+        while left:
+            count = min(left, self._next_slice())
+            left -= count
+            self._unanswered += count
+            self._add(size_bytes * count)
+            self._submit(columns, islice(rows, count), now, size_bytes)
+            if left:
+                await self._room()
+
+    def _next_slice(self) -> int:
+        """How many operations may be submitted at once, so that their answers find room if they are like the last."""
+        if self._slice_items:
+            self._answer_bytes = max(self._slice_bytes // self._slice_items, self._answer_bytes // 4)
+            self._slice_bytes = self._slice_items = 0
+        return max(1, (self._max_stream_bytes - self._load_bytes) // self._answer_bytes)
+
+    def _submit(self, columns: Columns, rows: Iterable[Row], now: float, size_bytes: int) -> None:
+        checks = self._requests.checks
+        calls: list[Call] = []
+        for row in rows:
             deadline = now + row.timeout_ms / 1000 if row.timeout_ms else None
             try:
+                if self._failure is not None:
+                    raise self._failure
+                self._account.check(0)
                 if row.method in _EMBEDDED_METHODS:
                     self._take_embedded(row, deadline, size_bytes, calls)
                     continue
@@ -164,19 +214,36 @@ class PipelineStream:
 
     def push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int) -> None:
         """Queues an answer; `operation_bytes` is what its operation was counted with."""
+        if self._over:
+            return
         size_bytes = _ITEM_BYTES
-        kind = type(outcome)
-        if kind is GetReply:
-            record = outcome.record  # type: ignore[union-attr]
-            if record is not None:
-                size_bytes += len(record.value)
-        elif kind is bytes:
-            size_bytes += len(outcome)  # type: ignore[arg-type]
+        if type(outcome) is GetReply:
+            if outcome.record is not None:
+                size_bytes += len(outcome.record.value)
+        elif type(outcome) is bytes:
+            size_bytes += len(outcome)
+        if size_bytes > UNCOUNTED_BYTES:
+            outcome, size_bytes = self._check_answer(outcome, size_bytes)
         self._answers.append(Answer(op_id, outcome, size_bytes))
-        self._load_bytes += size_bytes - operation_bytes
+        self._add(size_bytes - operation_bytes)
+        self._slice_bytes += size_bytes
+        self._slice_items += 1
         self._unanswered -= 1
         if self._writer_wake is not None:
             self._wake_writer()
+
+    def _check_answer(self, outcome: Reply | Refusal | bytes, size_bytes: int) -> tuple[Reply | Refusal | bytes, int]:
+        """A large answer and its size; of a read, a refusal when too much waits to be sent already."""
+        if type(outcome) is GetReply:
+            try:
+                self._account.check(size_bytes)
+            except Refusal as refusal:
+                return refusal, _ITEM_BYTES
+        return outcome, size_bytes
+
+    def _add(self, size_bytes: int) -> None:
+        self._load_bytes += size_bytes
+        self._account.add(size_bytes)
 
     def _wake_writer(self) -> None:
         wake, self._writer_wake = self._writer_wake, None
@@ -188,10 +255,9 @@ class PipelineStream:
             if self._answers:
                 message, size_bytes = self._next_message()
                 await self._context.write(message)
-                self._load_bytes -= size_bytes
-                wake = self._reader_wake
-                if wake is not None and not wake.done() and self._load_bytes <= self._max_stream_bytes:
-                    wake.set_result(None)
+                self._add(-size_bytes)
+                if self._load_bytes <= self._max_stream_bytes:
+                    self._wake_reader()
             elif not self._reading and not self._unanswered:
                 return
             else:

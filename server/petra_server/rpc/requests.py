@@ -121,7 +121,7 @@ class Requests:
         address = self.addresses.find(request.namespace, request.object)
         names = list(request.keys)
         self.checks.batch(len(names), "keys")
-        keys = [self.checks.key(name, "keys") for name in names]
+        keys = self.checks.keys(names)
         return Prepared(
             plans.get_many(address, keys, self.checks.answer_bytes), lambda reply: _get_many_response(names, reply)
         )
@@ -131,23 +131,26 @@ class Requests:
         checks = self.checks
         checks.batch(len(request.items), "items")
         keys, items = [], []
-        for item in request.items:
-            key = checks.key(item.key, "items.key")
-            if address.owner is None and item.HasField("if_version"):
-                raise Refusal(
-                    Reason.INVALID_CONDITION,
-                    "if_version in SetMany needs an object: flat keys do not change together. Name one, or use Set.",
-                    field="items.if_version",
-                )
+        for index, item in enumerate(request.items):
+            try:
+                key = checks.key(item.key)
+                if address.owner is None and item.HasField("if_version"):
+                    raise Refusal(
+                        Reason.INVALID_CONDITION,
+                        "if_version in SetMany needs an object: flat keys do not change together. Name one or use Set.",
+                        field="if_version",
+                    )
+                items.append(self._set_item(address, key, item))
+            except Refusal as refusal:
+                raise refusal.within(f"items[{index}]") from None
             keys.append(key)
-            items.append(self._set_item(address, key, item))
         checks.distinct(keys, "items")
         return self._many(request, address, plans.set_many(address, keys, items), set_many_response)
 
     def delete_many(self, request: pb.DeleteManyRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
         self.checks.batch(len(request.keys), "keys")
-        keys = [self.checks.key(name, "keys") for name in request.keys]
+        keys = self.checks.keys(request.keys)
         return self._many(request, address, plans.delete_many(address, keys), delete_many_response)
 
     def _many(
@@ -182,8 +185,8 @@ class Requests:
         checks.batch(len(request.conditions) + len(request.operations), "operations")
         cut = len(address.prefix)
         conditions = tuple(
-            Condition(address.prefix + checks.key(condition.key, "conditions.key"), condition.version)
-            for condition in request.conditions
+            Condition(address.prefix + checks.key(condition.key, f"conditions[{index}].key"), condition.version)
+            for index, condition in enumerate(request.conditions)
         )
         steps = tuple(self._step(address, index, operation) for index, operation in enumerate(request.operations))
         return Prepared(
@@ -205,12 +208,8 @@ class Requests:
         try:
             return self._step_of_kind(address, kind, operation)
         except Refusal as refusal:
-            raise Refusal(
-                refusal.reason,
-                f"Operation {index} of the transaction: {refusal.message}",
-                field=f"operations[{index}].{kind}.{refusal.field}",
-                metadata={**refusal.metadata, "operation": str(index)},
-            ) from None
+            message = f"Operation {index} of the transaction: {refusal.message}"
+            raise refusal.within(f"operations[{index}].{kind}", message) from None
 
     def _step_of_kind(self, address: Address, kind: str, operation: pb.Operation) -> Step:
         checks = self.checks

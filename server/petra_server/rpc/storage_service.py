@@ -11,7 +11,6 @@ from google.protobuf.message import Message
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Waiter
 from petra_server.actor.router import Router
-from petra_server.errors import Reason, Refusal
 from petra_server.rpc.admission import Admission
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.pipeline import PipelineStream
@@ -32,7 +31,6 @@ class StorageService:
         self._admission = admission
         self._max_stream_bytes = max_stream_bytes
         self._streams: set[PipelineStream] = set()
-        self._draining: Refusal | None = None
 
     def handler(self) -> grpc.GenericRpcHandler:
         """For `grpc.aio.Server.add_generic_rpc_handlers`."""
@@ -57,13 +55,10 @@ class StorageService:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def drain(self) -> None:
-        """Has the open streams answer what they have read, and end."""
-        self._draining = Refusal(
-            Reason.DRAINING,
-            "The server is shutting down. Connect again; operations without an answer may be sent again.",
-        )
+        """Refuses new requests, and has the open streams answer what they have read, and end."""
+        closing = self._admission.close()
         for stream in list(self._streams):
-            stream.drain(self._draining)
+            stream.drain(closing)
 
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
         router = self._router
@@ -86,15 +81,17 @@ class StorageService:
         return await self._listings.list(request, deadline=deadline)
 
     async def _pipeline(self, _: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        if self._draining is not None:
-            await abort(context, self._draining)
+        if self._admission.closing is not None:
+            await abort(context, self._admission.closing)
+        account = self._admission.open_account(context.peer())
         stream = PipelineStream(
-            context, self._router, self._requests, self._listings, max_stream_bytes=self._max_stream_bytes
+            context, self._router, self._requests, self._listings, account, max_stream_bytes=self._max_stream_bytes
         )
         self._streams.add(stream)
         try:
             failure = await stream.serve()
         finally:
             self._streams.discard(stream)
+            self._admission.close_account(account)
         if failure is not None:
             await abort(context, failure)

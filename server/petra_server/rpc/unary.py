@@ -33,6 +33,8 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
     async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         leave: Callable[[], None] = _nothing
         try:
+            if admission.closing is not None:
+                raise admission.closing
             if len(data) > UNCOUNTED_BYTES:
                 leave = admission.enter(context.peer(), len(data))
             remaining = context.time_remaining()

@@ -64,9 +64,9 @@ def _addresses() -> list[Row]:
         # Limits are in bytes, not in characters.
         Row("get-key-of-long-characters", pb.GetRequest(key="é" * 1_025), "INVALID_KEY", "key"),
         Row("throttle-no-key", pb.ThrottleRequest(limit=1, period_ms=1), "INVALID_KEY", "key"),
-        Row("get-many-no-key", pb.GetManyRequest(keys=["k", ""]), "INVALID_KEY", "keys"),
-        Row("set-many-no-key", pb.SetManyRequest(items=[pb.SetItem()]), "INVALID_KEY", "items.key"),
-        Row("delete-many-long-key", pb.DeleteManyRequest(keys=[long_key]), "INVALID_KEY", "keys"),
+        Row("get-many-no-key", pb.GetManyRequest(keys=["k", ""]), "INVALID_KEY", "keys[1]"),
+        Row("set-many-no-key", pb.SetManyRequest(items=[pb.SetItem()]), "INVALID_KEY", "items[0].key"),
+        Row("delete-many-long-key", pb.DeleteManyRequest(keys=[long_key]), "INVALID_KEY", "keys[0]"),
         Row("get-many-long-object", pb.GetManyRequest(object=long_object), "INVALID_OBJECT", "object"),
         Row("list-long-namespace", pb.ListRequest(namespace=long_namespace), "INVALID_NAMESPACE", "namespace"),
         Row("clear-long-object", pb.ClearRequest(object=long_object), "INVALID_OBJECT", "object"),
@@ -75,7 +75,7 @@ def _addresses() -> list[Row]:
             "transact-condition-no-key",
             pb.TransactRequest(object=OBJECT, conditions=[pb.Condition()]),
             "INVALID_KEY",
-            "conditions.key",
+            "conditions[0].key",
         ),
         Row(
             "transact-operation-no-key",
@@ -98,7 +98,7 @@ def _values() -> list[Row]:
             "set-many-negative-ttl",
             pb.SetManyRequest(items=[pb.SetItem(key="a"), pb.SetItem(key="b", ttl_ms=-1)]),
             "INVALID_TTL",
-            "ttl_ms",
+            "items[1].ttl_ms",
         ),
         Row("set-encoding", pb.SetRequest(key="text", encoding=3), "INVALID_ENCODING", "encoding"),  # type: ignore[arg-type]
         Row("set-durability", pb.SetRequest(key="text", durability=3), "INVALID_DURABILITY", "durability"),  # type: ignore[arg-type]
@@ -108,7 +108,7 @@ def _values() -> list[Row]:
             "set-many-value",
             pb.SetManyRequest(items=[pb.SetItem(key="a", value=large)]),
             "VALUE_TOO_LARGE",
-            "value",
+            "items[0].value",
         ),
         Row(
             "set-request-id",
@@ -143,13 +143,13 @@ def _batches() -> list[Row]:
             "set-many-twice",
             pb.SetManyRequest(items=[pb.SetItem(key="a"), pb.SetItem(key="a")]),
             "DUPLICATE_KEY",
-            "items",
+            "items[1].key",
         ),
         Row(
             "set-many-flat-condition",
             pb.SetManyRequest(items=[pb.SetItem(key="a", if_version=0)]),
             "INVALID_CONDITION",
-            "items.if_version",
+            "items[0].if_version",
         ),
         Row(
             "transact-no-operation",
@@ -244,7 +244,7 @@ def _preconditions() -> list[Row]:
             "transact-increment-text",
             pb.TransactRequest(object=OBJECT, operations=[first, pb.Operation(increment=increment)]),
             "NOT_AN_INTEGER",
-            "operations[1].key",
+            "operations[1].increment.key",
             PRECONDITION,
         ),
     ]

@@ -1,0 +1,210 @@
+"""The columns of pipeline messages, without a server."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from petra.v1 import storage_pb2 as pb
+from petra_server.actor.actor import Actor
+from petra_server.actor.addresses import Addresses
+from petra_server.actor.operations import (
+    Delete,
+    DeleteReply,
+    Get,
+    GetReply,
+    Increment,
+    IncrementReply,
+    Operation,
+    Reply,
+    Set,
+    SetReply,
+    Touch,
+    TouchReply,
+)
+from petra_server.errors import Reason, Refusal
+from petra_server.rpc.checks import Checks, Limits
+from petra_server.rpc.columns import Answer, Columns, write_answers
+from petra_server.rpc.requests import Requests
+from petra_server.storage.keys import entry_prefix
+from petra_server.storage.records import Record
+
+FLAT = entry_prefix(b"default", b"")
+ROOM = entry_prefix(b"space", b"room")
+LIMITS = Limits(
+    max_namespace_bytes=8,
+    max_object_bytes=8,
+    max_key_bytes=8,
+    max_value_bytes=8,
+    max_batch_items=4,
+    max_message_bytes=1 << 20,
+    max_page_entries=10,
+    max_page_bytes=1 << 20,
+)
+
+
+@pytest.fixture
+def requests() -> Requests:
+    actors = [Actor(index, 2, cast(Any, None), cast(Any, None), 0) for index in range(2)]
+    return Requests(Addresses(actors, max_namespace_bytes=8, max_object_bytes=8), Checks(LIMITS))
+
+
+def read(requests: Requests, message: pb.PipelineRequest) -> list[Operation | Refusal]:
+    columns = Columns(message, requests)
+    operations: list[Operation | Refusal] = []
+    for row in columns.rows():
+        try:
+            operations.append(columns.operation(row)[2])
+        except Refusal as refusal:
+            operations.append(refusal)
+    return operations
+
+
+def refusal(requests: Requests, message: pb.PipelineRequest) -> tuple[Reason, str]:
+    with pytest.raises(Refusal) as caught:
+        Columns(message, requests)
+    return caught.value.reason, caught.value.field
+
+
+class TestRead:
+    def test_empty_columns_hold_the_default_for_every_operation(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(
+            ids=[7, 5], methods=[pb.METHOD_GET, pb.METHOD_SET], keys=["a", "b"], timeouts_ms=[0, 90]
+        )
+        assert read(requests, message) == [Get(FLAT + b"a"), Set(FLAT + b"b", b"", 1)]
+        rows = list(Columns(message, requests).rows())
+        assert [(row.op_id, row.timeout_ms, row.request_id, row.durability) for row in rows] == [
+            (7, 0, b"", 0),
+            (5, 90, b"", 0),
+        ]
+
+    def test_every_column_goes_to_its_field(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(
+            ids=[1, 2, 3, 4],
+            methods=[pb.METHOD_SET, pb.METHOD_DELETE, pb.METHOD_INCREMENT, pb.METHOD_TOUCH],
+            addresses=[pb.Address(), pb.Address(namespace="space", object="room")],
+            address_indexes=[1, 0, 1, 0],
+            keys=["a", "b", "c", "d"],
+            values=[b"v", b"", b"", b""],
+            encodings=[pb.ENCODING_JSON, *[pb.ENCODING_UNSPECIFIED] * 3],
+            ttl_ms=[0, 0, 30, 40],
+            if_versions=[0, 9, 9, 9],
+            options=[
+                pb.OPERATION_OPTION_IF_VERSION | pb.OPERATION_OPTION_KEEP_TTL,
+                pb.OPERATION_OPTION_IF_VERSION,
+                0,
+                0,
+            ],
+            numbers=[0, 0, -3, 0],
+            initials=[0, 0, 100, 0],
+        )
+        assert read(requests, message) == [
+            Set(ROOM + b"a", b"v", 2, 0, 0, True),
+            Delete(FLAT + b"b", 9),
+            Increment(ROOM + b"c", -3, 100, 30),
+            Touch(FLAT + b"d", 40),
+        ]
+
+    def test_a_version_without_its_option_is_no_condition(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(ids=[1], methods=[pb.METHOD_DELETE], keys=["a"], if_versions=[9])
+        assert read(requests, message) == [Delete(FLAT + b"a")]
+
+    def test_one_bad_operation_leaves_the_others_alone(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(
+            ids=[1, 2, 3, 4],
+            methods=[pb.METHOD_GET, pb.METHOD_GET, cast(pb.Method, 99), pb.METHOD_GET],
+            addresses=[pb.Address(), pb.Address(namespace="far too long")],
+            address_indexes=[0, 1, 0, 0],
+            keys=["a", "b", "c", ""],
+        )
+        good, *bad = read(requests, message)
+        assert good == Get(FLAT + b"a")
+        assert [one.reason for one in bad if isinstance(one, Refusal)] == [
+            Reason.INVALID_NAMESPACE,
+            Reason.INVALID_PIPELINE,
+            Reason.INVALID_KEY,
+        ]
+
+    @pytest.mark.parametrize(
+        ("columns", "field"),
+        [
+            ({"ids": [1]}, "ids"),
+            ({"ids": [1, 2], "keys": ["a"]}, "keys"),
+            ({"ids": [1, 2], "values": [b""] * 3}, "values"),
+            ({"ids": [1, 2], "timeouts_ms": [1]}, "timeouts_ms"),
+            ({"ids": [1, 2], "address_indexes": [0, 1]}, "address_indexes"),
+            ({"ids": [1, 2], "address_indexes": [0]}, "address_indexes"),
+        ],
+    )
+    def test_columns_that_do_not_fit_together_are_refused_by_name(
+        self, requests: Requests, columns: dict[str, Any], field: str
+    ) -> None:
+        message = pb.PipelineRequest(methods=[pb.METHOD_GET] * 2, **columns)
+        assert refusal(requests, message) == (Reason.INVALID_PIPELINE, field)
+
+    def test_more_operations_than_allowed_are_refused(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(ids=range(5), methods=[pb.METHOD_GET] * 5)
+        assert refusal(requests, message) == (Reason.BATCH_TOO_LARGE, "methods")
+
+    def test_an_empty_message_holds_no_operations(self, requests: Requests) -> None:
+        assert read(requests, pb.PipelineRequest()) == []
+
+
+def written(*outcomes: Reply | Refusal | bytes) -> pb.PipelineResponse:
+    answers = [Answer(op_id, outcome, 0) for op_id, outcome in enumerate(outcomes, start=1)]
+    return pb.PipelineResponse.FromString(write_answers(answers))
+
+
+class TestWrite:
+    def test_every_kind_of_reply_has_its_columns(self) -> None:
+        response = written(
+            GetReply(Record(5, 99, 2, b"{}")),
+            GetReply(None),
+            SetReply(6),
+            DeleteReply(True),
+            IncrementReply(-4, 7),
+            TouchReply(True, 88),
+            b"serialized",
+        )
+        assert response == pb.PipelineResponse(
+            ids=[1, 2, 3, 4, 5, 6, 7],
+            versions=[5, 0, 6, 0, 7, 0, 0],
+            values=[b"{}", b"", b"", b"", b"", b"", b"serialized"],
+            encodings=[pb.ENCODING_JSON, *[pb.ENCODING_UNSPECIFIED] * 6],
+            expires_at_ms=[99, 0, 0, 0, 0, 88, 0],
+            numbers=[0, 0, 0, 1, -4, 1, 0],
+        )
+
+    @pytest.mark.parametrize(
+        ("replies", "columns"),
+        [
+            ([SetReply(1), SetReply(2)], {"ids", "versions"}),
+            ([DeleteReply(False)], {"ids"}),
+            ([GetReply(None)], {"ids"}),
+            ([GetReply(Record(1, 0, 1, b""))], {"ids", "versions", "encodings"}),
+            ([], set()),
+        ],
+    )
+    def test_columns_of_nothing_but_defaults_are_left_out(self, replies: list[Reply], columns: set[str]) -> None:
+        assert {field.name for field, _ in written(*replies).ListFields()} == columns
+
+    def test_refusals_stand_apart_with_all_that_a_unary_call_would_say(self) -> None:
+        refused = Refusal(
+            Reason.VERSION_CONFLICT, "It has changed.", field="if_version", metadata={"version": "3"}, retry_after_ms=4
+        )
+        assert written(SetReply(9), refused) == pb.PipelineResponse(
+            ids=[1],
+            versions=[9],
+            errors=[
+                pb.OperationError(
+                    id=2,
+                    code=10,
+                    reason="VERSION_CONFLICT",
+                    message="It has changed.",
+                    metadata={"version": "3"},
+                    retry_after_ms=4,
+                    field="if_version",
+                )
+            ],
+        )
