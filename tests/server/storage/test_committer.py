@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from petra_server.errors import StorageFailed
+from petra_server.storage import committer as committer_module
 from petra_server.storage.batch import Batch
 from petra_server.storage.committer import Committer
 from petra_server.storage.engine import EngineStalled
@@ -79,6 +80,69 @@ class TestGroupCommit:
                 await witness.until("answered")
                 assert log.flushes == [1]
                 assert witness.events == ["closed", "durable", "answered"]
+
+        asyncio.run(scenario())
+
+
+class TestCrowd:
+    """Six wait for one flush, and three for the next one: so nine may come together."""
+
+    @staticmethod
+    async def six_and_three(committer: Committer, log: HeldLog, witness: Witness) -> None:
+        for _ in range(6):
+            write(committer)
+        await witness.until("closed")
+        for _ in range(3):
+            write(committer)
+        log.let_through()
+        await witness.until("answered")
+
+    def test_the_next_flush_waits_until_those_who_were_answered_are_back(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(committer_module, "CROWD_WAIT_SECONDS", 3_600)
+
+        async def scenario() -> None:
+            async with committing() as (committer, log, witness):
+                await self.six_and_three(committer, log, witness)
+                assert witness.events == ["closed", "durable", "answered"]
+                assert [write(committer) for _ in range(6)] == [2] * 6
+                await witness.until("closed", 2)
+                log.let_through()
+                await witness.until("answered", 2)
+                assert log.flushes == [9, 15]
+
+        asyncio.run(scenario())
+
+    def test_it_does_not_wait_for_ever(self) -> None:
+        async def scenario() -> None:
+            async with committing() as (committer, log, witness):
+                await self.six_and_three(committer, log, witness)
+                await witness.until("closed", 2)
+
+        asyncio.run(scenario())
+
+    def test_a_few_never_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(committer_module, "CROWD_WAIT_SECONDS", 3_600)
+
+        async def scenario() -> None:
+            async with committing() as (committer, log, witness):
+                for _ in range(committer_module.CROWD - 2):
+                    write(committer)
+                await witness.until("closed")
+                write(committer)
+                log.let_through()
+                await witness.until("closed", 2)
+
+        asyncio.run(scenario())
+
+    def test_a_failed_write_ends_the_wait(self) -> None:
+        async def scenario() -> None:
+            async with committing() as (committer, log, witness):
+                await self.six_and_three(committer, log, witness)
+                log.next_write = FAILURE
+                with pytest.raises(StorageFailed):
+                    committer.append(Batch())
+                with pytest.raises(StorageFailed):
+                    await committer.close()
 
         asyncio.run(scenario())
 
