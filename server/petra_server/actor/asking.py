@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petra_server.actor.actor import Actor
-from petra_server.actor.call import Call
+from petra_server.actor.call import Call, Caller
 from petra_server.actor.operations import Operation, Reply
 from petra_server.actor.plans import Plan
 from petra_server.actor.router import Router
@@ -40,34 +40,39 @@ class Gather:
 class Waiter:
     """One coroutine that waits for one plan. When it is cancelled, what has not begun is withdrawn."""
 
-    __slots__ = ("_calls", "_future", "_outcome")
+    __slots__ = ("_calls", "_future", "outcome")
 
     def __init__(self) -> None:
         self._calls: Sequence[Call] = ()
-        self._outcome: Reply | Refusal | None = None
         self._future: asyncio.Future[None] | None = None
+        # None until it is there.
+        self.outcome: Reply | Refusal | None = None
 
-    async def ask(
+    def submit(
         self,
         router: Router,
         plan: Plan,
-        *,
         sync: bool = True,
         scope: bytes = b"",
         request_id: bytes = b"",
         deadline: float | None = None,
-    ) -> Reply:
-        """The reply of a plan. Raises Refusal. Does not yield to the loop when the answer is there at once."""
-        parts = plan.parts
-        if not parts and plan.combine is not None:
-            return plan.combine([])
-        caller = self if plan.combine is None else Gather(len(parts), plan.combine, self._take)
+    ) -> None:
+        """Asks. The outcome may be there when this returns; else await `reply`."""
+        parts, combine = plan.parts, plan.combine
+        caller: Caller = self
+        if combine is not None:
+            caller = Gather(len(parts), combine, self._take)
+            if not parts:
+                self._take(combine([]))
         self._calls = [
             Call(caller, actor, operation, sync, scope, request_id, deadline, tag)
             for tag, (actor, operation) in enumerate(parts)
         ]
         router.submit(self._calls)
-        if self._outcome is None:
+
+    async def reply(self) -> Reply:
+        """The reply. Raises Refusal."""
+        if self.outcome is None:
             self._future = asyncio.get_running_loop().create_future()
             try:
                 await self._future
@@ -75,7 +80,7 @@ class Waiter:
                 for call in self._calls:
                     call.withdrawn = True
                 raise
-        outcome = self._outcome
+        outcome = self.outcome
         assert outcome is not None
         if isinstance(outcome, Refusal):
             raise outcome
@@ -85,11 +90,15 @@ class Waiter:
         self._take(outcome)
 
     def _take(self, outcome: Reply | Refusal) -> None:
-        self._outcome = outcome
+        self.outcome = outcome
         if self._future is not None and not self._future.done():
             self._future.set_result(None)
 
 
-async def ask(router: Router, actor: Actor, operation: Operation, *, deadline: float | None = None) -> Reply:
-    """The reply of one operation without durability or request id. Raises Refusal."""
-    return await Waiter().ask(router, Plan([(actor, operation)]), deadline=deadline)
+async def ask(
+    router: Router, actor: Actor, operation: Operation, *, sync: bool = True, deadline: float | None = None
+) -> Reply:
+    """The reply of one operation without a request id. Raises Refusal."""
+    waiter = Waiter()
+    waiter.submit(router, Plan([(actor, operation)]), sync, deadline=deadline)
+    return await waiter.reply()

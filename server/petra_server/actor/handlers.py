@@ -42,7 +42,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.actor.throttle import throttle
 from petra_server.actor.turn import Turn
-from petra_server.errors import Reason, Refusal
+from petra_server.errors import Reason, Refusal, StorageCorrupt
 from petra_server.storage.keys import (
     expiry_bounds,
     part,
@@ -305,18 +305,26 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     swept: list[bytes] = []
     for seen, (index_key, _) in enumerate(turn.scan(max(lower, resume), upper), start=1):
         resume = index_key + b"\x00"
-        expires_at_ms, key = split_expiry(index_key)
-        record = turn.stored(key)
-        if record is not None and record.expires_at_ms == expires_at_ms:
-            turn.write(key, None)
-            swept.append(key)
-        else:
-            # Left behind by a clear.
-            stale.append(index_key)
+        _sweep_entry(turn, index_key, swept, stale)
         if seen == operation.limit:
             break
     turn.forgotten, turn.stale_index = swept, stale
     return SweepReply(len(swept), seen == operation.limit, resume)
+
+
+def _sweep_entry(turn: Turn, index_key: bytes, swept: list[bytes], stale: list[bytes]) -> None:
+    expires_at_ms, key = split_expiry(index_key)
+    try:
+        record = turn.stored(key)
+    except StorageCorrupt:
+        # Left for whoever reads it; the others need not wait for that.
+        return
+    if record is not None and record.expires_at_ms == expires_at_ms:
+        turn.write(key, None)
+        swept.append(key)
+    else:
+        # Left behind by a clear.
+        stale.append(index_key)
 
 
 HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {

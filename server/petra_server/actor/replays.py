@@ -52,9 +52,9 @@ _OPERATION_CODES: dict[Any, int] = {
 _TUPLE = 0
 
 
-def fingerprint(operation: Operation) -> int:
-    """A checksum that tells one request from another under the same id."""
-    packed: bytes = msgpack.packb((_OPERATION_CODES[type(operation)], _tagged_steps(operation)))
+def fingerprint(operation: Operation, sync: bool) -> int:
+    """A checksum that tells one request from another under the same id. Durability is a part of what was asked."""
+    packed: bytes = msgpack.packb((_OPERATION_CODES[type(operation)], sync, _tagged_steps(operation)))
     return crc32(packed)
 
 

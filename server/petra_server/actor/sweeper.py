@@ -12,9 +12,8 @@ from typing import cast
 import structlog
 
 from petra_server.actor.actor import Actor
-from petra_server.actor.asking import Waiter
+from petra_server.actor.asking import ask
 from petra_server.actor.operations import Sweep, SweepReply
-from petra_server.actor.plans import Plan
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.storage.disk import DiskGuard
@@ -60,7 +59,7 @@ class Sweeper:
         """Whether there may be more."""
         operation = Sweep(self._batch_items, self._resume.get(actor.index, b""))
         try:
-            reply = cast(SweepReply, await Waiter().ask(self._router, Plan([(actor, operation)]), sync=False))
+            reply = cast(SweepReply, await ask(self._router, actor, operation, sync=False))
         except Refusal as refusal:
             _log.debug("sweep refused", actor=actor.index, reason=refusal.reason)
             return False

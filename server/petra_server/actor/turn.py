@@ -146,7 +146,7 @@ class Turn:
         self, handler: Callable[[Turn, Any], Reply], operation: Operation, scope: bytes, request_id: bytes
     ) -> Reply:
         """Does an operation unless its request id says that it was done."""
-        checksum = fingerprint(operation)
+        checksum = fingerprint(operation, self._sync)
         replay = self._replay(scope, request_id, checksum)
         if replay is not None:
             return replay

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Waiter
 from petra_server.actor.router import Router
+from petra_server.errors import Refusal
 from petra_server.rpc.admission import Admission
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.pipeline import PipelineStream
@@ -63,17 +64,16 @@ class StorageService:
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
         router = self._router
 
-        async def method(request: Any, deadline: float | None) -> Message:  # noqa: ANN401 - the method's message
+        def method(request: Any, deadline: float | None) -> Message | Awaitable[Message]:  # noqa: ANN401
             prepared = decode(request)
-            reply = await Waiter().ask(
-                router,
-                prepared.plan,
-                sync=prepared.sync,
-                scope=prepared.scope,
-                request_id=prepared.request_id,
-                deadline=deadline,
-            )
-            return prepared.encode(reply)
+            waiter = Waiter()
+            waiter.submit(router, prepared.plan, prepared.sync, prepared.scope, prepared.request_id, deadline)
+            outcome = waiter.outcome
+            if outcome is None:
+                return _encoded_later(waiter, prepared)
+            if isinstance(outcome, Refusal):
+                raise outcome
+            return prepared.encode(outcome)
 
         return method
 
@@ -95,3 +95,7 @@ class StorageService:
             self._admission.close_account(account)
         if failure is not None:
             await abort(context, failure)
+
+
+async def _encoded_later(waiter: Waiter, prepared: Prepared) -> Message:
+    return prepared.encode(await waiter.reply())

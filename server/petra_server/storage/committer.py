@@ -122,9 +122,11 @@ class Committer:
 
     async def close(self) -> None:
         """Flushes what is written and ends the thread. Raises StorageFailed when that cannot be done."""
+        if self._closing:
+            return
+        self._closing = True
         if self._buffered_timer is not None:
             self._buffered_timer.cancel()
-        self._closing = True
         if self.failure is None:
             self.flush()
         await self._idle.wait()

@@ -94,6 +94,9 @@ class Partition:
     @classmethod
     def open(cls, options: PartitionOptions, clock: Clock) -> Partition:
         """Opens or makes a data directory. Raises StartupError with a sentence that says what to do."""
+        if options.path.is_dir() and not (options.path / _MARKER).exists():
+            # Before the lock, which would leave a file in somebody else's directory.
+            _refuse_strangers(options.path)
         lock = _lock(options.path)
         try:
             if not (options.path / _MARKER).exists() or (options.path / _UNFINISHED).exists():
@@ -206,15 +209,27 @@ def _make(options: PartitionOptions, clock: Clock) -> None:
 
     So a process that ends in between leaves something that is made anew, and never one that seems to be whole.
     """
-    unfinished, marker = options.path / _UNFINISHED, options.path / _MARKER
-    strangers = sorted(
-        entry.name for entry in options.path.iterdir() if entry.name not in (_LOCK, _UNFINISHED, _MARKER)
-    )
+    _refuse_strangers(options.path)
+    try:
+        _make_beside(options, clock)
+    except OSError as error:
+        raise StartupError(
+            f"The data directory {options.path} cannot be made: {error.strerror}. Make room, or name another."
+        ) from None
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Raises StartupError when there is anything that a directory in the making does not have."""
+    strangers = sorted(entry.name for entry in path.iterdir() if entry.name not in (_LOCK, _UNFINISHED, _MARKER))
     if strangers:
         raise StartupError(
-            f"The directory {options.path} is not empty and holds no whole Petra data: {', '.join(strangers[:3])}."
+            f"The directory {path} is not empty and holds no whole Petra data: {', '.join(strangers[:3])}."
             " Name an empty directory with --data, or restore a backup."
         )
+
+
+def _make_beside(options: PartitionOptions, clock: Clock) -> None:
+    unfinished, marker = options.path / _UNFINISHED, options.path / _MARKER
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     actors = options.actors or DEFAULT_ACTORS

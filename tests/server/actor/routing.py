@@ -103,7 +103,9 @@ class Routed:
         return await desk.all(len(operations))
 
     async def ask(self, plan: Plan, *, sync: bool = True) -> Reply:
-        return await Waiter().ask(self.router, plan, sync=sync)
+        waiter = Waiter()
+        waiter.submit(self.router, plan, sync)
+        return await waiter.reply()
 
     async def value(self, name: str) -> bytes | None:
         [reply] = await self.do(Get(self.at(name)))

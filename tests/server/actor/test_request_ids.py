@@ -160,3 +160,9 @@ def test_one_refused_half_way_is_not_remembered(stage: Stage) -> None:
         run(turn, Transact((), steps, 1 << 20), request_id=ID)
     stage.store(turn)
     assert (stage.requests(), stage.value("a")) == ({}, None)
+
+
+def test_a_repetition_with_another_durability_is_another_request(stage: Stage) -> None:
+    """Or an FSYNC replay of a BUFFERED request could be acknowledged before it is on disk."""
+    stage.do(ADD, request_id=ID, sync=False)
+    assert stage.refusal(ADD, request_id=ID).reason is Reason.REQUEST_ID_REUSED

@@ -9,7 +9,6 @@ import pytest
 
 from petra_server.actor import router as router_module
 from petra_server.actor.actor import Actor
-from petra_server.actor.asking import Waiter
 from petra_server.actor.handlers import HANDLERS
 from petra_server.actor.operations import (
     CountReply,
@@ -194,7 +193,7 @@ class TestCallsThatNobodyWaitsFor:
         async def scenario() -> None:
             async with routed(tmp_path) as on:
                 on.router.hold(on.actor)
-                asking = asyncio.ensure_future(Waiter().ask(on.router, Plan([(on.actor, on.put("k"))])))
+                asking = asyncio.ensure_future(on.ask(Plan([(on.actor, on.put("k"))])))
                 await asyncio.sleep(0)
                 asking.cancel()
                 await asyncio.wait([asking])

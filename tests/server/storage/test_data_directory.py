@@ -106,7 +106,7 @@ class TestMaking:
             (tmp_path / name).write_text("mine")
         message = refusal(tmp_path)
         assert "is not empty and holds no whole Petra data: holiday.jpg, notes" in message
-        assert contents(tmp_path) == {"LOCK", "holiday.jpg", "notes"}
+        assert contents(tmp_path) == {"holiday.jpg", "notes"}
 
     def test_where_a_file_is_in_the_way_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("mine")
