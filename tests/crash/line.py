@@ -47,7 +47,7 @@ class Line:
         await self._channel.close()
 
     async def ask(self, request: Request) -> Outcome | None:
-        """A unary call. None: nobody knows whether it was done."""
+        """A unary call. None: the server is gone, and may have done it."""
         name, _ = METHODS[type(request)]
         try:
             answer: Response = await getattr(self._stub, name)(request, timeout=PATIENCE_S)
@@ -75,8 +75,8 @@ class Line:
 
 
 def known(outcome: Outcome | None) -> Outcome | None:
-    """None for an outcome that leaves open whether the request was done."""
-    if isinstance(outcome, Refusal) and (not outcome.reason or outcome.reason == "STORAGE_FAILED"):
+    """None when the server is gone or going: what it did not do may be sent to the next one."""
+    if isinstance(outcome, Refusal) and outcome.reason in ("", "STORAGE_FAILED", "DRAINING"):
         assert outcome.code is not grpc.StatusCode.DEADLINE_EXCEEDED, "the server hangs"
         return None
     return outcome
