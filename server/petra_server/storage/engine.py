@@ -7,7 +7,7 @@ disk and releases it. So everything here is called on the loop, except `flush_wa
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -120,7 +120,9 @@ class Engine:
         options.set_iterate_upper_bound(upper)
         start = upper if reverse else lower
         # Made here and not in the generator, so that the snapshot is of now and not of the first step.
-        items = _guarded(self._families[family].items(backwards=reverse, from_key=start, read_opt=options))
+        source = self._families[family]
+        items = _guarded(source.items(backwards=reverse, from_key=start, read_opt=options))
+        items = _to_the_end(items, lambda last: _check_end(source, last or start, options, reverse=reverse))
         return takewhile(lambda item: item[0] >= lower, items) if reverse else items
 
     def write(self, batch: Batch) -> None:
@@ -168,14 +170,22 @@ class Engine:
         )
 
     def close(self) -> None:
-        """Closes the database. What was written and flushed is there at the next open."""
-        for source in [*self._families, self._default]:
-            source.close()
-        self._database.close()
+        """Closes the database. What was written and flushed is there at the next open.
+
+        Raises StorageFailed when RocksDB could not write out the rest; it is closed even so.
+        """
+        failure = None
+        for source in [*self._families, self._default, self._database]:
+            try:
+                source.close()
+            except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
+                failure = failure or StorageFailed(f"Closing failed ({error}). See whether the disk is well.")
         # The database stays locked while anything refers to it.
         self._families.clear()
         self._handles.clear()
         del self._default, self._database
+        if failure is not None:
+            raise failure
 
 
 def _database_options(options: EngineOptions, block_cache: Cache, *, create: bool) -> Options:
@@ -247,6 +257,29 @@ def _guarded(items: Iterator[object]) -> Iterator[tuple[bytes, bytes]]:
         if item is None:
             return
         yield item
+
+
+def _to_the_end(
+    items: Iterator[tuple[bytes, bytes]], check_end: Callable[[bytes | None], None]
+) -> Iterator[tuple[bytes, bytes]]:
+    """The items, and after the last one a look at whether it is the last one."""
+    last = None
+    for item in items:
+        last = item[0]
+        yield item
+    check_end(last)
+
+
+def _check_end(source: Rdict, last: bytes, options: ReadOptions, *, reverse: bool) -> None:
+    """Raises StorageCorrupt when damage is why nothing comes after a key: rocksdict's items just end there."""
+    step = source.iter(options)
+    (step.seek_for_prev if reverse else step.seek)(last)
+    if step.valid():
+        (step.prev if reverse else step.next)()
+    try:
+        step.status()
+    except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
+        raise _read_error(error) from None
 
 
 def _read_error(error: Exception) -> StorageCorrupt | StorageFailed:

@@ -21,17 +21,20 @@ import json
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import IO
 
 from petra_server.clock import Clock
-from petra_server.errors import StartupError, StorageFailed
+from petra_server.errors import StartupError, StorageCorrupt, StorageFailed
 from petra_server.storage.batch import PARTITION_FAMILY, Batch
 from petra_server.storage.cache import EntryCache
 from petra_server.storage.committer import Committer
 from petra_server.storage.disk import DiskGuard, disk_space
 from petra_server.storage.engine import DEFAULT_FAMILY, Engine, EngineOpenError, EngineOptions, EngineStalled
+from petra_server.storage.record_log import find_damage, holds_writes
 
 FORMAT_VERSION = 1
 DEFAULT_ACTORS = 64
@@ -101,6 +104,7 @@ class Partition:
         try:
             if not (options.path / _MARKER).exists() or (options.path / _UNFINISHED).exists():
                 _make(options, clock)
+            _check_logs(options)
             actors = _read_marker(options)
             try:
                 engine = Engine.open(options.path / _DIRECTORY, _families(actors), options.engine, create=False)
@@ -109,6 +113,10 @@ class Partition:
             try:
                 partition = cls(lock, engine, _read_meta(engine), options)
                 partition._open_versions()
+            except (StorageCorrupt, StorageFailed) as error:
+                with suppress(StorageFailed):
+                    engine.close()
+                raise StartupError(_open_failure(options.path, error.message)) from None
             except BaseException:
                 engine.close()
                 raise
@@ -287,6 +295,46 @@ def _read_marker(options: PartitionOptions) -> int:
     return actors
 
 
+def _check_logs(options: PartitionOptions) -> None:
+    """Raises StartupError for damage that RocksDB would not notice, or never come back from; see record_log.
+
+    For point-in-time recovery the newest log is cut off where it is damaged.
+    """
+    directory, point_in_time = options.path / _DIRECTORY, options.engine.point_in_time_recovery
+    logs = sorted(directory.glob("*.log"), key=lambda path: int(path.stem))
+    with_writes = [path for path in logs if holds_writes(_head_of(path))]
+    newest = with_writes[-1] if with_writes else None
+    for path in [*directory.glob("MANIFEST-*"), *with_writes]:
+        is_log = path.suffix == ".log"
+        damage = _damage_of(path, torn_tail=point_in_time or not is_log or path == newest)
+        if damage is None:
+            continue
+        if point_in_time and path == newest:
+            os.truncate(path, damage)
+            continue
+        way_out = (
+            "; or, to keep only what was written before the damage, start once with --wal-recovery point-in-time."
+            if is_log and not point_in_time
+            else "."
+        )
+        raise StartupError(
+            f"The data directory {options.path} is damaged ({path.name} at byte {damage})."
+            f" Restore it from a backup{way_out}"
+        )
+
+
+def _head_of(path: Path) -> bytes:
+    with path.open("rb") as source:
+        return source.read(64)
+
+
+def _damage_of(path: Path, *, torn_tail: bool) -> int | None:
+    if not path.stat().st_size:
+        return None
+    with path.open("rb") as source, mmap(source.fileno(), 0, access=ACCESS_READ) as data, memoryview(data) as view:
+        return find_damage(view, torn_tail=torn_tail)
+
+
 def _read_meta(engine: Engine) -> PartitionMeta:
     stored = engine.get(PARTITION_FAMILY, _META_KEY)
     if stored is None:
@@ -310,4 +358,6 @@ def _open_failure(path: Path, message: str) -> str:
             f"The data directory {path} is damaged ({message}). Restore it from a backup; or, to keep only what was"
             " written before the damage, start once with --wal-recovery point-in-time."
         )
+    if "No such file" in message:
+        return f"The data directory {path} is damaged ({message}). Restore it from a backup."
     return f"The data directory {path} cannot be opened ({message}). See its rights and the disk, then start again."
