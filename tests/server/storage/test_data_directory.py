@@ -15,7 +15,7 @@ import pytest
 
 from petra_server.clock import ManualClock
 from petra_server.errors import StartupError
-from petra_server.storage import partition as partition_module
+from petra_server.storage import directory as directory_module
 from petra_server.storage.batch import Batch
 from petra_server.storage.engine import Engine
 from petra_server.storage.partition import Partition
@@ -87,7 +87,7 @@ class TestMaking:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(partition_module, "_sync_directory", killed_at("sync"))
+            patch.setattr(directory_module, "_sync_directory", killed_at("sync"))
             with pytest.raises(KilledError):
                 Partition.open(partition_options(tmp_path / "data"), ManualClock())
         make(tmp_path / "data", actors=0)
