@@ -105,12 +105,12 @@ class Server:
     async def stop(self, grace_seconds: float) -> None:
         """Finishes what is under way within the grace, flushes and closes. Raises StorageFailed when that fails."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
-        self._storage.drain()
+        closing = self._storage.drain()
         if self._sweeping is not None:
             self._sweeping.cancel()
         await asyncio.sleep(min(grace_seconds, _DRAIN_SECONDS))
         await self._grpc.stop(grace_seconds)
-        await self.router.finish()
+        await self.router.close(closing)
         await self._partition.close(self._counts())
 
     async def abandon(self) -> None:

@@ -35,6 +35,7 @@ class Actor:
     """State of one actor. Owned by the loop."""
 
     __slots__ = (
+        "any_generation",
         "barrier_generation",
         "busy",
         "cache",
@@ -61,6 +62,8 @@ class Actor:
         self.mailbox: deque[Call] = deque()
         # The newest generation with an FSYNC write of this actor: what a scan depends on.
         self.written_generation = 0
+        # The newest generation with any write of this actor, BUFFERED ones too.
+        self.any_generation = 0
         # The newest generation that cleared a range: what every answer depends on.
         self.barrier_generation = 0
         # Figures.

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from petra_server.actor.operations import Operation, Reply
 from petra_server.errors import Refusal
 
 if TYPE_CHECKING:
     from petra_server.actor.actor import Actor
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Caller(Protocol):
@@ -63,4 +68,8 @@ class Call:
         self.withdrawn = False
 
     def answer(self, outcome: Reply | Refusal) -> None:
-        self.caller.answered(self, outcome)
+        """Hands the outcome over. A fault of the caller is its own: everyone else still gets theirs."""
+        try:
+            self.caller.answered(self, outcome)
+        except Exception:  # noqa: BLE001
+            _log.exception("a caller failed over its answer")

@@ -133,6 +133,7 @@ def _delete(turn: Turn, operation: Delete) -> DeleteReply:
     present = turn.read(operation.key)
     _check_version(operation.key, present, operation.if_version)
     if present is None:
+        turn.wait_for_earlier_writes()
         return DeleteReply(False)
     turn.write(operation.key, None)
     return DeleteReply(True)
@@ -220,8 +221,8 @@ def _transact(turn: Turn, operation: Transact) -> TransactReply:
         return TransactReply(False, (), ((conflict.key, turn.read(conflict.key)),))
     budget = AnswerBudget(operation.limit_bytes)
     for step, result in zip(operation.steps, results, strict=True):
-        if isinstance(result, GetReply):
-            budget.take(step.key, result.record)
+        budget.take(step.key, result.record if isinstance(result, GetReply) else None)
+    turn.wait_for_earlier_writes()
     # A throttle may have said otherwise of itself; the transaction as a whole is applied.
     turn.applied = True
     return TransactReply(True, results, ())
@@ -285,6 +286,7 @@ def _clear(turn: Turn, operation: Clear) -> CountReply:
         if len(keys) == CLEAR_STEPS:
             raise LongTurn
         keys.append(key)
+    turn.wait_for_earlier_writes()
     turn.begin()
     live = 0
     for key in keys:

@@ -63,8 +63,9 @@ class Throttle(NamedTuple):
     peek: bool = False
 
 
-# What an entry takes of a message beside its key and value: tags, lengths, encoding, version and expiry.
-ENTRY_MESSAGE_BYTES = 40
+# What an entry takes of a message beside its key and value (tags, lengths, encoding, version and expiry), and the most
+# that an answer without one takes.
+ENTRY_MESSAGE_BYTES = 64
 
 
 class AnswerBudget:
@@ -76,10 +77,8 @@ class AnswerBudget:
         self._limit_bytes = self._left_bytes = limit_bytes
 
     def take(self, key: bytes, record: Record | None) -> None:
-        """Counts an entry. Raises Refusal RESPONSE_TOO_LARGE when there is no room for it."""
-        if record is None:
-            return
-        self._left_bytes -= len(key) + len(record.value) + ENTRY_MESSAGE_BYTES
+        """Counts what is said of a key. Raises Refusal RESPONSE_TOO_LARGE when there is no room for it."""
+        self._left_bytes -= ENTRY_MESSAGE_BYTES + len(key) + (0 if record is None else len(record.value))
         if self._left_bytes < 0:
             raise Refusal(
                 Reason.RESPONSE_TOO_LARGE,

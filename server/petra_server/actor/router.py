@@ -10,11 +10,8 @@ Loop thread only.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-
-import structlog
 
 from petra_server.actor.actor import Actor, Family
 from petra_server.actor.call import Call
@@ -25,11 +22,10 @@ from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply,
 from petra_server.actor.turn import NeedsWrites, Turn
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed
+from petra_server.faults import internal_error
 from petra_server.storage.batch import Batch
 from petra_server.storage.engine import EngineStalled
 from petra_server.storage.partition import Partition
-
-_log = structlog.get_logger(__name__)
 
 # Of a mailbox, after which other actors have their turn.
 _DRAIN_CALLS = 256
@@ -74,6 +70,7 @@ class Router:
             for index in range(count)
         ]
         # Owned by the loop.
+        self._closed: Refusal | None = None
         self._long_turns: set[asyncio.Task[None]] = set()
 
     def submit(self, calls: Sequence[Call]) -> None:
@@ -104,6 +101,14 @@ class Router:
         while self._long_turns:
             await asyncio.wait(self._long_turns)
 
+    async def close(self, refusal: Refusal) -> None:
+        """Begins nothing more: what waits, and whatever comes, is refused. Waits for the long turns under way."""
+        self._closed = refusal
+        await self.finish()
+        for actor in self.actors:
+            while actor.mailbox:
+                actor.mailbox.popleft().answer(refusal)
+
     def _enqueue(self, call: Call) -> None:
         mailbox = call.actor.mailbox
         if len(mailbox) >= self._max_mailbox_items:
@@ -130,7 +135,7 @@ class Router:
                 if generation:
                     pass_on(call, outcome, generation)
                 else:
-                    call.caller.answered(call, outcome)
+                    call.answer(outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
 
@@ -142,7 +147,7 @@ class Router:
                 finished.append(self._run_turn(actor, calls, now_ms, batch))
             except Exception:  # noqa: BLE001
                 # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
-                refusal = _internal_error("A turn failed.")
+                refusal = internal_error("A turn failed.")
                 for call in calls:
                     call.answer(refusal)
                 if actor.mailbox:
@@ -159,6 +164,7 @@ class Router:
             self._partition.next_version,
             now_ms,
             gate.pending(actor.barrier_generation),
+            gate.pending(actor.any_generation),
         )
         answers: list[tuple[Call, Reply | Refusal, int]] = []
         refusing = self._refusing
@@ -191,7 +197,11 @@ class Router:
     @property
     def _refusing(self) -> bool:
         """Whether some operations are to be refused whatever they are."""
-        return self._partition.committer.failure is not None or not self._partition.disk.writable
+        return (
+            self._closed is not None
+            or self._partition.committer.failure is not None
+            or not self._partition.disk.writable
+        )
 
     def _check(self, call: Call) -> None:
         """Raises Refusal when an operation is not to be begun."""
@@ -200,7 +210,7 @@ class Router:
                 Reason.DEADLINE_PASSED,
                 "The time was up before the operation began; it was not done. Allow more time, or send less at a time.",
             )
-        failure, disk = self._partition.committer.failure, self._partition.disk
+        failure, disk = self._closed or self._partition.committer.failure, self._partition.disk
         if failure is not None:
             raise failure
         if not disk.writable and mutates(call.operation):
@@ -239,6 +249,8 @@ class Router:
         # A touch writes an entry with the version that it had.
         if turn.version > actor.version:
             actor.version = turn.version
+        if turn.wrote:
+            actor.any_generation = self.gate.open_generation
         if turn.durable_keys:
             self.gate.wrote(turn.durable_keys)
             actor.written_generation = self.gate.open_generation
@@ -270,7 +282,7 @@ class Router:
         except Refusal as refusal:
             call.answer(refusal)
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
-            call.answer(_internal_error("A clear failed."))
+            call.answer(internal_error("A clear failed."))
         finally:
             self.release(actor)
 
@@ -281,6 +293,7 @@ class Router:
         except EngineStalled:
             raise _stalled() from None
         actor.keys = max(0, actor.keys - work.total)
+        actor.any_generation = generation
         actor.turns += 1
         actor.operations += 1
         if call.sync:
@@ -296,15 +309,4 @@ def _stalled() -> Refusal:
         Reason.OVERLOADED,
         "The storage is behind with its compactions. Try again a little later.",
         retry_after_ms=_STALL_RETRY_MS,
-    )
-
-
-def _internal_error(message: str) -> Refusal:
-    """Logs the exception under an id that the caller is told."""
-    error_id = secrets.token_hex(8)
-    _log.exception(message, error_id=error_id)
-    return Refusal(
-        Reason.INTERNAL_ERROR,
-        f"A fault of the server, logged there as {error_id}. Nothing was changed.",
-        metadata={"error_id": error_id},
     )

@@ -35,8 +35,12 @@ class Sweeper:
     async def run(self) -> None:
         while True:
             await asyncio.sleep(self._interval_seconds)
-            self.look_at_disk()
-            await self.sweep()
+            try:
+                self.look_at_disk()
+                await self.sweep()
+            except Exception:  # noqa: BLE001
+                # Expired entries can wait; the next round is soon.
+                _log.exception("a sweep failed")
 
     def look_at_disk(self) -> None:
         """Measures the free space, and logs when writes end or resume."""

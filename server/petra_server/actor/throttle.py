@@ -20,6 +20,10 @@ from typing import NamedTuple
 from petra_server.actor.operations import Algorithm, Throttle, ThrottleReply
 from petra_server.errors import Reason, Refusal
 
+# The longest that a limit may take to be free again: 100 years. Requests are checked against it.
+MAX_BUSY_MS = 100 * 366 * 24 * 3_600_000
+_LARGEST_COUNT = 2**32
+
 _MARKS = {algorithm: b"\x00RL" + bytes((algorithm,)) for algorithm in Algorithm}
 _MARK_BYTES = 4
 _GCRA = struct.Struct(">QII")
@@ -43,7 +47,7 @@ def throttle(state: bytes | None, request: Throttle, now_ms: int) -> tuple[Throt
 
     Raises Refusal NOT_A_THROTTLE when `state` was not made here.
     """
-    if state is not None and not _is_state(state):
+    if state is not None and not _is_state(state, now_ms):
         raise Refusal(
             Reason.NOT_A_THROTTLE,
             "The key holds something else than the state of a rate limit. Use another key, or delete it first.",
@@ -57,8 +61,16 @@ def throttle(state: bytes | None, request: Throttle, now_ms: int) -> tuple[Throt
     return _window(state, request, now_ms, sliding=request.algorithm is Algorithm.SLIDING_WINDOW)
 
 
-def _is_state(value: bytes) -> bool:
-    return any(value.startswith(_MARKS[algorithm]) and len(value) == size for algorithm, size in _STATE_BYTES.items())
+def _is_state(value: bytes, now_ms: int) -> bool:
+    """Whether a value was made here. Anyone can write anything under a key, so nothing in it is taken for granted."""
+    for algorithm, size in _STATE_BYTES.items():
+        if value.startswith(_MARKS[algorithm]) and len(value) == size:
+            if algorithm is Algorithm.GCRA:
+                whole_ms, remainder, limit = _GCRA.unpack_from(value, _MARK_BYTES)
+                return bool(limit and remainder < limit and whole_ms <= now_ms + 2 * MAX_BUSY_MS)
+            period, start, before, count = _WINDOW.unpack_from(value, _MARK_BYTES)
+            return bool(period and start % period == 0 and max(before, count) <= _LARGEST_COUNT)
+    return False
 
 
 def _gcra(state: bytes | None, request: Throttle, now_ms: int) -> tuple[ThrottleReply, NewState | None]:

@@ -73,6 +73,7 @@ class Turn:
         "_sync",
         "_undo",
         "_writes",
+        "_written_generation",
         "applied",
         "durable_keys",
         "floor",
@@ -94,6 +95,7 @@ class Turn:
         next_version: Callable[[], int],
         now_ms: int,
         floor: int,
+        written: int,
     ) -> None:
         # Set once.
         self._family = family
@@ -107,6 +109,8 @@ class Turn:
         self.now_ms = now_ms
         # No answer of this turn may leave before this generation is durable; 0 for none.
         self.floor = floor
+        # The newest generation that is not durable and in which the actor wrote anything, BUFFERED or not; 0 for none.
+        self._written_generation = written
         # The working set: entries as they are to be, and as they were stored.
         self._writes: dict[bytes, Record | None] = {}
         self._before: dict[bytes, Record | None] = {}
@@ -141,6 +145,11 @@ class Turn:
         except Refusal:
             self.undo()
             raise
+
+    def wait_for_earlier_writes(self) -> None:
+        """For a mutation that found nothing to do: what it saw may be a BUFFERED write, and must be durable with it."""
+        if self._sync and self._written_generation > self.gate:
+            self.gate = self._written_generation
 
     def _run_once(
         self, handler: Callable[[Turn, Any], Reply], operation: Operation, scope: bytes, request_id: bytes

@@ -50,13 +50,17 @@ class Admission:
             del self._accounts[account.peer]
 
     def enter(self, peer: str, size_bytes: int) -> Callable[[], None]:
-        """Counts a message, and returns what uncounts it. Raises Refusal OVERLOADED."""
+        """Counts a request, and returns what uncounts it. Raises Refusal OVERLOADED."""
         account = self.open_account(peer)
         try:
             account.check(size_bytes)
-        except Refusal:
+        finally:
             self.close_account(account)
-            raise
+        return self.count(peer, size_bytes)
+
+    def count(self, peer: str, size_bytes: int) -> Callable[[], None]:
+        """Counts an answer, which is never refused: what it tells of was done. It weighs on the requests to come."""
+        account = self.open_account(peer)
         account.add(size_bytes)
 
         def leave() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from petra_server.actor.addresses import Address
 from petra_server.actor.operations import Algorithm, Delete, Get, Increment, Set, Throttle, Touch
+from petra_server.actor.throttle import MAX_BUSY_MS
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.records import ENCODING_BYTES, ENCODING_JSON
 
@@ -213,7 +214,7 @@ class Checks:
         if burst and known is not Algorithm.GCRA:
             raise _bad_throttle("burst", "burst is for GCRA only. Leave it out for windows.")
         burst = burst or limit
-        if burst * period_ms // limit > MAX_TTL_MS:
+        if burst * period_ms // limit > MAX_BUSY_MS:
             raise _bad_throttle(
                 "burst", "burst is so large that it would take over 100 years to be free again. Use less."
             )

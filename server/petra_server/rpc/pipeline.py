@@ -26,6 +26,7 @@ from petra_server.actor.call import Call
 from petra_server.actor.operations import GetReply, Reply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
+from petra_server.faults import internal_error
 from petra_server.rpc.admission import UNCOUNTED_BYTES, Account
 from petra_server.rpc.columns import Answer, Columns, Row, write_answers
 from petra_server.rpc.listings import Listings
@@ -205,6 +206,8 @@ class PipelineStream:
             outcome = (await self._listings.list(request, deadline=deadline)).SerializeToString()
         except Refusal as refusal:
             outcome = refusal
+        except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
+            outcome = internal_error("A listing failed.")
         self.push(op_id, outcome, size_bytes)
 
     # Answers.
@@ -298,6 +301,8 @@ class _Embedded:
                 answer = self._prepared.encode(outcome).SerializeToString()
             except Refusal as refusal:
                 answer = refusal
+            except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
+                answer = internal_error("An answer could not be written.")
         self._stream.push(self._op_id, answer, self._size_bytes)
 
 

@@ -55,11 +55,12 @@ class StorageService:
         handlers["Pipeline"] = grpc.stream_stream_rpc_method_handler(self._pipeline)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
-    def drain(self) -> None:
-        """Refuses new requests, and has the open streams answer what they have read, and end."""
+    def drain(self) -> Refusal:
+        """Refuses new requests, and has the open streams answer what they have read, and end. Returns the refusal."""
         closing = self._admission.close()
         for stream in list(self._streams):
             stream.drain(closing)
+        return closing
 
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
         router = self._router

@@ -7,20 +7,17 @@ like any other, and its size is known without asking.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
-import structlog
 from google.protobuf.message import Message
 
-from petra_server.errors import Reason, Refusal
+from petra_server.errors import Refusal
+from petra_server.faults import internal_error
 from petra_server.rpc.admission import UNCOUNTED_BYTES, Admission
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.status import abort
-
-_log = structlog.get_logger(__name__)
 
 # Takes a request and the deadline in seconds of the loop's clock, None for none. Answers at once where it can: that
 # spares the loop a coroutine.
@@ -49,7 +46,7 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
         except Refusal as refusal:
             await abort(context, refusal)
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
-            await abort(context, _fault(kind))
+            await abort(context, internal_error(f"A {kind.DESCRIPTOR.name} failed."))
         finally:
             leave()
 
@@ -58,18 +55,8 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
 
 def _count_answer(admission: Admission, context: grpc.aio.ServicerContext[bytes, bytes], size_bytes: int) -> None:
     """Counts an answer until the RPC is over, which is when gRPC has sent it or the client has gone."""
-    leave = admission.enter(context.peer(), size_bytes)
+    leave = admission.count(context.peer(), size_bytes)
     context.add_done_callback(lambda _: leave())  # type: ignore[arg-type]
 
 
 def _nothing() -> None: ...
-
-
-def _fault(kind: type[Message]) -> Refusal:
-    error_id = secrets.token_hex(8)
-    _log.exception("a request failed", request=kind.DESCRIPTOR.full_name, error_id=error_id)
-    return Refusal(
-        Reason.INTERNAL_ERROR,
-        f"A fault of the server, logged there as {error_id}.",
-        metadata={"error_id": error_id},
-    )

@@ -10,6 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 # Of a file system, when the reserve is not set.
 AUTOMATIC_RESERVE_SHARE = 0.05
 AUTOMATIC_RESERVE_LIMIT_BYTES = 1 << 30
@@ -50,7 +54,12 @@ class DiskGuard:
 
     def look(self) -> None:
         """Measures again."""
-        space = self._space()
+        try:
+            space = self._space()
+        except OSError as error:
+            # What was known last still holds as well as anything; the next look is soon.
+            _log.warning("cannot see the free space", error=str(error))
+            return
         reserve = self._reserve_setting_bytes or min(
             AUTOMATIC_RESERVE_LIMIT_BYTES, int(space.total_bytes * AUTOMATIC_RESERVE_SHARE)
         )

@@ -79,8 +79,8 @@ class Stage:
         self.keys = 0
         self._version = 0
 
-    def turn(self, *, floor: int = 0) -> Turn:
-        return Turn(FAMILY, self.family, self.cache, self.pending, self._next_version, self.now_ms, floor)
+    def turn(self, *, floor: int = 0, written: int = 0) -> Turn:
+        return Turn(FAMILY, self.family, self.cache, self.pending, self._next_version, self.now_ms, floor, written)
 
     def store(self, turn: Turn) -> Batch:
         """What the router does when the batch was written."""

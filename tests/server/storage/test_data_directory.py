@@ -145,7 +145,7 @@ class TestOpening:
     def test_a_lost_database_is_refused(self, tmp_path: Path) -> None:
         make(tmp_path)
         (tmp_path / "partition-0000").rename(tmp_path.with_name("elsewhere"))
-        assert "cannot be opened" in refusal(tmp_path)
+        assert "Restore it from a backup" in refusal(tmp_path)
 
     def test_a_second_time_is_refused_and_names_who_has_it(self, tmp_path: Path) -> None:
         script = (
