@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import logging
 import os
 import signal
 import sys
@@ -39,6 +41,8 @@ _SERVICES = (storage_service.SERVICE, admin_service.SERVICE)
 _FAILURE_GRACE_SECONDS = 1.0
 # Calls that are on their way are still told that the server is draining; once gRPC stops, it cancels them unread.
 _DRAIN_SECONDS = 0.1
+# For answers that are on their way out.
+_STOP_SECONDS = 0.2
 # The flush thread and gRPC's own wait for the interpreter; the default of 5 ms is many flushes long.
 _SWITCH_INTERVAL_SECONDS = 0.0005
 # The default of 700 new objects is a few requests.
@@ -62,7 +66,7 @@ class Server:
             max_object_bytes=settings.max_object_bytes,
         )
         requests = Requests(self.addresses, Checks(_limits(settings)))
-        admission = Admission(
+        self._admission = admission = Admission(
             max_connection_bytes=settings.max_connection_bytes, max_server_bytes=settings.max_server_bytes
         )
         self._storage = StorageService(self.router, requests, admission, max_stream_bytes=settings.max_stream_bytes)
@@ -109,7 +113,10 @@ class Server:
         if self._sweeping is not None:
             self._sweeping.cancel()
         await asyncio.sleep(min(grace_seconds, _DRAIN_SECONDS))
-        await self._grpc.stop(grace_seconds)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._admission.idle(), grace_seconds)
+        # What is left are calls that have had their time, and watchers of health, who would never end by themselves.
+        await self._grpc.stop(_STOP_SECONDS)
         await self.router.close(closing)
         await self._partition.close(self._counts())
 
@@ -175,7 +182,9 @@ async def _serve(settings: Settings) -> int:
     except StorageFailed:
         pass
     await server.abandon()
-    return EXIT_STORAGE_FAILED
+    # At once: the flush thread may be stuck in the disk, and nothing is left that ought to be closed.
+    logging.shutdown()
+    os._exit(EXIT_STORAGE_FAILED)
 
 
 def _bind(server: grpc.aio.Server, settings: Settings) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+_SHOWN_CHARACTERS = 60
 _NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 
@@ -76,6 +77,11 @@ class Refusal(Exception):
             metadata=self.metadata,
             retry_after_ms=self.retry_after_ms,
         )
+
+
+def shortened(name: str) -> str:
+    """A name as it may stand in a message: gRPC sends messages as metadata, which must stay small."""
+    return name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}..."
 
 
 class StorageFailed(Refusal):

@@ -13,6 +13,7 @@ from petra_server.storage.records import unpack_record
 
 # Entries of a slice: some milliseconds.
 _SLICE = 2_000
+_SLICE_BYTES = 8 << 20
 
 
 class SlicedClear:
@@ -30,11 +31,13 @@ class SlicedClear:
     def advance(self) -> bool:
         """Looks at one more slice. True when that was the last one."""
         discard = self._actor.cache.discard
+        read = 0
         for key, data in self._items:
             discard(key)
             self.total += 1
             self.live += not 0 < unpack_record(data).expires_at_ms <= self._now_ms
-            if self.total % _SLICE == 0:
+            read += len(data)
+            if self.total % _SLICE == 0 or read > _SLICE_BYTES:
                 return False
         return True
 

@@ -42,7 +42,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.actor.throttle import throttle
 from petra_server.actor.turn import Turn
-from petra_server.errors import Reason, Refusal, StorageCorrupt
+from petra_server.errors import Reason, Refusal, StorageCorrupt, shortened
 from petra_server.storage.keys import (
     expiry_bounds,
     part,
@@ -59,6 +59,8 @@ INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 # How many stored entries one turn looks at: at about a microsecond each, other actors wait for some milliseconds.
 SCAN_STEPS = 10_000
+# The same for the bytes of what it looks at, whether or not it keeps them.
+SCAN_BYTES = 8 << 20
 # A clear of more entries goes on in slices; see LongTurn.
 CLEAR_STEPS = 2_000
 
@@ -77,7 +79,7 @@ class VersionConflict(Refusal):
 
     def __init__(self, key: bytes, present: Record | None, expected: int) -> None:
         version = 0 if present is None else present.version
-        name = split_entry(key)[2].decode()
+        name = shortened(split_entry(key)[2].decode())
         has = f"has version {version}" if version else "is absent"
         wants = f"version {expected}" if expected else "an absent key"
         super().__init__(
@@ -242,10 +244,11 @@ def _step(turn: Turn, index: int, step: Step) -> StepReply:
 
 def _scan(turn: Turn, operation: Scan) -> ScanReply:
     entries: list[tuple[bytes, Record]] = []
-    size = 0
+    size = read = 0
     now_ms = turn.now_ms
     for seen, (key, data) in enumerate(turn.scan(operation.lower, operation.upper, reverse=operation.reverse), start=1):
         record = unpack_record(data)
+        read += len(data)
         if not 0 < record.expires_at_ms <= now_ms:
             if operation.keys_only:
                 record = record._replace(value=b"")
@@ -253,7 +256,7 @@ def _scan(turn: Turn, operation: Scan) -> ScanReply:
             if size > operation.limit_bytes and entries:
                 return ScanReply(entries, entries[-1][0])
             entries.append((key, record))
-        if len(entries) == operation.limit or seen == SCAN_STEPS:
+        if len(entries) == operation.limit or seen == SCAN_STEPS or read > SCAN_BYTES:
             return ScanReply(entries, key)
     return ScanReply(entries, None)
 
@@ -281,18 +284,18 @@ def _scan_names(turn: Turn, operation: ScanNames) -> ScanNamesReply:
 
 
 def _clear(turn: Turn, operation: Clear) -> CountReply:
-    keys: list[bytes] = []
-    for key, _ in turn.scan(operation.lower, operation.upper):
-        if len(keys) == CLEAR_STEPS:
+    found: list[tuple[bytes, int]] = []
+    size = 0
+    for key, data in turn.scan(operation.lower, operation.upper):
+        size += len(data)
+        if len(found) == CLEAR_STEPS or size > SCAN_BYTES:
             raise LongTurn
-        keys.append(key)
+        found.append((key, unpack_record(data).expires_at_ms))
     turn.wait_for_earlier_writes()
     turn.begin()
-    live = 0
-    for key in keys:
-        live += turn.read(key) is not None
-        turn.write(key, None)
-    return CountReply(live)
+    for key, expires_at_ms in found:
+        turn.remove(key, expires_at_ms)
+    return CountReply(sum([not 0 < expires_at_ms <= turn.now_ms for _, expires_at_ms in found]))
 
 
 def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
@@ -302,31 +305,33 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     turn.begin()
     lower, upper = expiry_bounds(0, turn.now_ms)
     resume = operation.resume
-    seen = 0
+    seen = read = 0
     stale: list[bytes] = []
     swept: list[bytes] = []
     for seen, (index_key, _) in enumerate(turn.scan(max(lower, resume), upper), start=1):
         resume = index_key + b"\x00"
-        _sweep_entry(turn, index_key, swept, stale)
-        if seen == operation.limit:
+        read += _sweep_entry(turn, index_key, swept, stale)
+        if seen == operation.limit or read > SCAN_BYTES:
             break
     turn.forgotten, turn.stale_index = swept, stale
-    return SweepReply(len(swept), seen == operation.limit, resume)
+    return SweepReply(len(swept), seen == operation.limit or read > SCAN_BYTES, resume)
 
 
-def _sweep_entry(turn: Turn, index_key: bytes, swept: list[bytes], stale: list[bytes]) -> None:
+def _sweep_entry(turn: Turn, index_key: bytes, swept: list[bytes], stale: list[bytes]) -> int:
+    """Returns how many bytes it read."""
     expires_at_ms, key = split_expiry(index_key)
     try:
         record = turn.stored(key)
     except StorageCorrupt:
         # Left for whoever reads it; the others need not wait for that.
-        return
+        return 0
     if record is not None and record.expires_at_ms == expires_at_ms:
         turn.write(key, None)
         swept.append(key)
     else:
         # Left behind by a clear.
         stale.append(index_key)
+    return 0 if record is None else len(record.value)
 
 
 HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {

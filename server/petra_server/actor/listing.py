@@ -24,6 +24,9 @@ from petra_server.storage.records import Record
 # one page takes when there is little but expired entries.
 _ROUNDS = 32
 
+# Of a page's bytes, for each actor.
+_LEAST_SHARE_BYTES = 64 << 10
+
 # Each name is a search of its own, at some microseconds.
 _NAMES_A_TURN = 1_000
 
@@ -83,12 +86,13 @@ async def _merge(
     parts = [_Part(actor) for actor in address.actors()]
     share = request.limit // len(parts)
     chunk = min(request.limit, share + share // 4 + 8)
+    share_bytes = max(_LEAST_SHARE_BYTES, request.limit_bytes * 5 // (4 * len(parts)))
     waiting: Sequence[_Part] = parts
     pick = max if request.reverse else min
     rounds = 0
     while True:
         rounds += 1
-        await asyncio.gather(*(_read_on(router, one, request, chunk, deadline) for one in waiting))
+        await asyncio.gather(*(_read_on(router, one, request, chunk, share_bytes, deadline) for one in waiting))
         # Up to here, in the order of the listing, every actor has been read.
         ends = [one.resume for one in parts if one.resume is not None]
         horizon = pick(ends) if ends else None
@@ -101,14 +105,16 @@ async def _merge(
         waiting = [one for one in parts if one.resume == horizon]
 
 
-async def _read_on(router: Router, one: _Part, request: PageRequest, chunk: int, deadline: float | None) -> None:
+async def _read_on(
+    router: Router, one: _Part, request: PageRequest, chunk: int, share_bytes: int, deadline: float | None
+) -> None:
     lower, upper = request.lower, request.upper
     if one.resume is not None:
         if request.reverse:
             upper = one.resume
         else:
             lower = one.resume + b"\x00"
-    scan = Scan(lower, upper, chunk, request.limit_bytes, request.reverse, request.keys_only)
+    scan = Scan(lower, upper, chunk, share_bytes, request.reverse, request.keys_only)
     reply = cast(ScanReply, await ask(router, one.actor, scan, deadline=deadline))
     one.entries.extend(reply.entries)
     one.resume = reply.resume

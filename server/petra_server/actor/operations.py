@@ -171,6 +171,21 @@ def mutates(operation: Operation) -> bool:
     return type(operation) in _MUTATIONS and not (isinstance(operation, Throttle) and operation.peek)
 
 
+def weight(operation: Operation) -> int:
+    """How much work an operation is, in single steps, about."""
+    match operation:
+        case GetMany() | DeleteMany():
+            return 1 + len(operation.keys)
+        case SetMany():
+            return 1 + len(operation.items)
+        case Transact():
+            return 1 + len(operation.conditions) + len(operation.steps)
+        case Scan():
+            return 1 + operation.limit
+        case _:
+            return 1
+
+
 # What reads stored ranges and so depends on everything that its actor has written. A clear that finds nothing shows
 # that as well.
 RANGE_READS: frozenset[type[Operation]] = frozenset((Scan, ScanNames, Clear))

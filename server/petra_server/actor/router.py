@@ -18,7 +18,7 @@ from petra_server.actor.call import Call
 from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
-from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates
+from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates, weight
 from petra_server.actor.turn import NeedsWrites, Turn
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed
@@ -27,8 +27,8 @@ from petra_server.storage.batch import Batch
 from petra_server.storage.engine import EngineStalled
 from petra_server.storage.partition import Partition
 
-# Of a mailbox, after which other actors have their turn.
-_DRAIN_CALLS = 256
+# The weight of what is taken out of a mailbox at once; then other actors have their turn.
+_DRAIN_WEIGHT = 1_024
 _STALL_RETRY_MS = 200
 _FULL_DISK_RETRY_MS = 5_000
 _MAILBOX_RETRY_MS = 50
@@ -123,8 +123,9 @@ class Router:
             mailbox.append(call)
 
     def _step(self, groups: dict[Actor, list[Call]]) -> None:
+        now_ms = self._clock.now_ms()
         batch = Batch()
-        finished = self._run_turns(groups, batch)
+        finished = [self._run_turn(actor, calls, now_ms, batch) for actor, calls in groups.items()]
         if batch:
             finished = self._store(batch, finished)
         for turn in finished:
@@ -138,21 +139,6 @@ class Router:
                     call.answer(outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
-
-    def _run_turns(self, groups: dict[Actor, list[Call]], batch: Batch) -> list[_Finished]:
-        now_ms = self._clock.now_ms()
-        finished = []
-        for actor, calls in groups.items():
-            try:
-                finished.append(self._run_turn(actor, calls, now_ms, batch))
-            except Exception:  # noqa: BLE001
-                # A fault in a handler: its turn is thrown away whole, and everyone in it is told.
-                refusal = internal_error("A turn failed.")
-                for call in calls:
-                    call.answer(refusal)
-                if actor.mailbox:
-                    self._loop.call_soon(self._drain, actor)
-        return finished
 
     def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
         gate = self.gate
@@ -186,6 +172,8 @@ class Router:
                 self._begin_clear(call)
                 actor.mailbox.extendleft(reversed(calls[position + 1 :]))
                 break
+            except Exception:  # noqa: BLE001 - a fault of ours; its caller is told, and the others go on
+                outcome = internal_error("An operation failed.")
             generation = turn.gate
             if kind in RANGE_READS:
                 generation = max(generation, gate.pending(actor.written_generation))
@@ -262,7 +250,13 @@ class Router:
         if actor.busy or not actor.mailbox:
             return
         mailbox = actor.mailbox
-        self._step({actor: [mailbox.popleft() for _ in range(min(len(mailbox), _DRAIN_CALLS))]})
+        calls: list[Call] = []
+        total = 0
+        while mailbox and total < _DRAIN_WEIGHT:
+            call = mailbox.popleft()
+            total += weight(call.operation)
+            calls.append(call)
+        self._step({actor: calls})
 
     def _begin_clear(self, call: Call) -> None:
         self.hold(call.actor)

@@ -113,7 +113,8 @@ class Turn:
         self._written_generation = written
         # The working set: entries as they are to be, and as they were stored.
         self._writes: dict[bytes, Record | None] = {}
-        self._before: dict[bytes, Record | None] = {}
+        # Of each written key when the stored entry expires (0: never), None when there is none.
+        self._before: dict[bytes, int | None] = {}
         # Keys whose newest state must not be shown before it is durable.
         self.durable_keys: set[bytes] = set()
         # Made when they are needed, which is rarely.
@@ -133,7 +134,7 @@ class Turn:
     def run(
         self, handler: Callable[[Turn, Any], Reply], operation: Operation, sync: bool, scope: bytes, request_id: bytes
     ) -> Reply:
-        """Does one operation. Raises Refusal, and then nothing of it is left; `gate` is set in any case."""
+        """Does one operation. Whatever it raises, nothing of it is left then; `gate` is set in any case."""
         self.gate = self.floor
         self._sync = sync
         self._undo = None
@@ -142,7 +143,7 @@ class Turn:
             if not request_id:
                 return handler(self, operation)
             return self._run_once(handler, operation, scope, request_id)
-        except Refusal:
+        except Exception:
             self.undo()
             raise
 
@@ -193,11 +194,17 @@ class Turn:
         cache.put(key, record)
         return record
 
+    def remove(self, key: bytes, expires_at_ms: int) -> None:
+        """Removes an entry that a scan of this turn has shown, and spares reading it again."""
+        self._before[key] = expires_at_ms
+        self.write(key, None)
+
     def write(self, key: bytes, record: Record | None) -> None:
         """Sets or removes an entry."""
         writes = self._writes
-        if key not in writes:
-            self._before[key] = self.stored(key)
+        if key not in self._before:
+            before = self.stored(key)
+            self._before[key] = None if before is None else before.expires_at_ms
         if self._undo is not None:
             self._undo.append((key, writes.get(key, _ABSENT)))
         writes[key] = record
@@ -249,7 +256,7 @@ class Turn:
             if record is not None or before is not None:
                 out.append((family, key, None if record is None else pack_record(record)))
             delta += (record is not None) - (before is not None)
-            expired_at_ms = 0 if before is None else before.expires_at_ms
+            expired_at_ms = before or 0
             expires_at_ms = 0 if record is None else record.expires_at_ms
             if expires_at_ms != expired_at_ms:
                 if expired_at_ms:

@@ -7,6 +7,7 @@ not answered and not sent. Loop thread only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from petra_server.errors import Reason, Refusal
@@ -27,6 +28,25 @@ class Admission:
         # Set when the server shuts down: what everyone is told from then on.
         self.closing: Refusal | None = None
         self._accounts: dict[str, Account] = {}
+        # Calls and streams under way.
+        self._active = 0
+        self._idle = asyncio.Event()
+
+    def begin(self) -> None:
+        """A call or a stream has come. Raises Refusal DRAINING; else `end` it."""
+        if self.closing is not None:
+            raise self.closing
+        self._active += 1
+
+    def end(self) -> None:
+        self._active -= 1
+        if not self._active and self.closing is not None:
+            self._idle.set()
+
+    async def idle(self) -> None:
+        """After `close`: waits until nothing is under way."""
+        if self._active:
+            await self._idle.wait()
 
     def close(self) -> Refusal:
         """Has every new request refused, and returns with what."""

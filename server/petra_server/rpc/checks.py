@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from petra_server.actor.addresses import Address
 from petra_server.actor.operations import Algorithm, Delete, Get, Increment, Set, Throttle, Touch
 from petra_server.actor.throttle import MAX_BUSY_MS
-from petra_server.errors import Reason, Refusal
+from petra_server.errors import Reason, Refusal, shortened
 from petra_server.storage.records import ENCODING_BYTES, ENCODING_JSON
 
 MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
@@ -132,7 +132,7 @@ class Checks:
             second = next(index for index, key in enumerate(keys) if key in keys[:index])
             raise Refusal(
                 Reason.DUPLICATE_KEY,
-                f"The key {keys[second].decode()!r} stands more than once in the request. Send each key once.",
+                f"The key {shortened(keys[second].decode())!r} stands in the request twice. Send each key once.",
                 field=f"{field}[{second}].key",
             )
 

@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 _GET, _SET, _DELETE, _INCREMENT, _TOUCH = (
     int(method) for method in (pb.METHOD_GET, pb.METHOD_SET, pb.METHOD_DELETE, pb.METHOD_INCREMENT, pb.METHOD_TOUCH)
 )
+_WITHOUT_ENVELOPE = frozenset((_GET, _TOUCH))
 _IF_VERSION = int(pb.OPERATION_OPTION_IF_VERSION)
 _KEEP_TTL = int(pb.OPERATION_OPTION_KEEP_TTL)
 
@@ -62,8 +63,9 @@ class Columns:
         requests.checks.batch(self.count, "methods")
         if len(message.ids) != self.count:
             raise _misfit("ids", len(message.ids), self.count)
-        self._message = message
         self._checks = requests.checks
+        requests.checks.batch(len(message.addresses), "addresses")
+        indexes = self._column("address_indexes", message.address_indexes, 0)
         self._addresses = [_find(requests.addresses, address) for address in message.addresses or (pb.Address(),)]
         if max(message.address_indexes, default=0) >= len(self._addresses):
             raise Refusal(
@@ -74,7 +76,7 @@ class Columns:
         self._columns = (
             message.ids,
             message.methods,
-            self._column("address_indexes", message.address_indexes, 0),
+            indexes,
             self._column("keys", message.keys, ""),
             self._column("values", message.values, b""),
             self._column("encodings", message.encodings, 0),
@@ -118,6 +120,18 @@ class Columns:
             field="methods",
         )
 
+    def envelope(self, row: Row) -> tuple[bool, bytes]:
+        """Whether an operation is FSYNC, and its request id. Raises Refusal, also when its method has neither."""
+        if not row.durability and not row.request_id:
+            return True, b""
+        if row.method in _WITHOUT_ENVELOPE:
+            raise Refusal(
+                Reason.INVALID_PIPELINE,
+                "A get or touch has neither durability nor request id. Leave them 0 and empty in its place.",
+                field="durabilities" if row.durability else "request_ids",
+            )
+        return self._checks.sync(row.durability), self._checks.request_id(row.request_id)
+
     def _column(self, name: str, values: Sequence[_T], default: _T) -> Iterable[_T]:
         if not values:
             return repeat(default)
@@ -148,7 +162,7 @@ class Answer(NamedTuple):
 
     op_id: int
     outcome: Reply | Refusal | bytes
-    # What it takes of a message, about.
+    # What it takes of a message, at most.
     size_bytes: int
 
 

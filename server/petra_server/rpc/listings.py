@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from zlib import crc32
 
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.listing import PageRequest, list_page
 from petra_server.actor.router import Router
 from petra_server.errors import Reason, Refusal
+from petra_server.rpc.checks import MESSAGE_OVERHEAD_BYTES
 from petra_server.rpc.requests import Requests
 from petra_server.storage.keys import prefix_end
+
+_MERGED_AT_ONCE = 4
 
 # A token is this, a checksum of what is listed (4 bytes, big-endian), and the key to go on from.
 _TOKEN_MARK = b"\x01"
@@ -22,12 +26,18 @@ class Listings:
     def __init__(self, requests: Requests, router: Router) -> None:
         self._requests = requests
         self._router = router
+        # A page of flat keys holds some of every actor while it is made.
+        self._merging = asyncio.Semaphore(_MERGED_AT_ONCE)
 
     async def list(self, request: pb.ListRequest, *, deadline: float | None) -> pb.ListResponse:
         """One page. Raises Refusal."""
         address = self._requests.addresses.find(request.namespace, request.object)
         page_request, checksum = self._page_request(request, address.prefix)
-        page = await list_page(self._router, address, page_request, deadline=deadline)
+        if address.owner is None:
+            async with self._merging:
+                page = await list_page(self._router, address, page_request, deadline=deadline)
+        else:
+            page = await list_page(self._router, address, page_request, deadline=deadline)
         response = pb.ListResponse()
         add = response.entries.add
         for key, (version, expires_at_ms, encoding, value) in page.entries:
@@ -59,8 +69,8 @@ class Listings:
                 upper = min(upper, resume)
             else:
                 lower = max(lower, resume + b"\x00")
-        # A page must also fit into a message, with what surrounds its entries there.
-        limit_bytes = min(checks.limits.max_page_bytes, checks.answer_bytes)
+        # With its token, a page of the default 4 MiB must fit into the 4 MiB that gRPC clients take by default.
+        limit_bytes = max(1, min(checks.limits.max_page_bytes - MESSAGE_OVERHEAD_BYTES, checks.answer_bytes))
         return PageRequest(lower, upper, limit, limit_bytes, request.reverse, request.keys_only), checksum
 
 

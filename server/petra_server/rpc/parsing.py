@@ -15,6 +15,8 @@ from petra_server.errors import Reason, Refusal
 _M = TypeVar("_M", bound=Message)
 
 _LENGTH_DELIMITED = 2
+# Looking for the fault takes a microsecond or more a field, and a larger message may have millions of them.
+_EXAMINED_BYTES = 64 << 10
 _REASON_OF_FIELD = {
     "namespace": Reason.INVALID_NAMESPACE,
     "object": Reason.INVALID_OBJECT,
@@ -33,7 +35,7 @@ def parse(kind: type[_M], data: bytes) -> _M:
         return kind.FromString(data)
     except DecodeError:
         pass
-    field = _first_bad_string(kind.DESCRIPTOR, data)
+    field = _first_bad_string(kind.DESCRIPTOR, data) if len(data) <= _EXAMINED_BYTES else ""
     if field:
         raise Refusal(
             _REASON_OF_FIELD.get(field.rpartition(".")[2], Reason.MALFORMED_MESSAGE),

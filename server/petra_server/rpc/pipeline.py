@@ -37,6 +37,8 @@ from petra_server.rpc.requests import Prepared, Requests
 _ITEM_BYTES = 256
 # A message is closed when it has grown to this; larger answers go alone.
 _MESSAGE_BYTES = 1 << 20
+# Of a message, what is submitted at once: a hundred sets, or a few transactions of a thousand steps.
+_SLICE_BYTES = 96 << 10
 # What the first answers of a stream are taken to be: large, until it is known.
 _UNKNOWN_ANSWER_BYTES = 64 << 10
 
@@ -61,6 +63,7 @@ class PipelineStream:
         self._listings = listings
         self._account = account
         self._max_stream_bytes = max_stream_bytes
+        self._message_bytes = min(_MESSAGE_BYTES, requests.checks.limits.max_message_bytes)
         self._loop = asyncio.get_running_loop()
         # Owned by the loop.
         self._load_bytes = 0
@@ -141,12 +144,14 @@ class PipelineStream:
         rows = columns.rows()
         left = columns.count
         while left:
-            count = min(left, self._next_slice())
+            count = min(left, self._next_slice(), max(1, _SLICE_BYTES // size_bytes))
             left -= count
             self._unanswered += count
             self._add(size_bytes * count)
             self._submit(columns, islice(rows, count), now, size_bytes)
             if left:
+                # Between slices everyone else has a turn.
+                await asyncio.sleep(0)
                 await self._room()
 
     def _next_slice(self) -> int:
@@ -157,7 +162,6 @@ class PipelineStream:
         return max(1, (self._max_stream_bytes - self._load_bytes) // self._answer_bytes)
 
     def _submit(self, columns: Columns, rows: Iterable[Row], now: float, size_bytes: int) -> None:
-        checks = self._requests.checks
         calls: list[Call] = []
         for row in rows:
             deadline = now + row.timeout_ms / 1000 if row.timeout_ms else None
@@ -169,8 +173,7 @@ class PipelineStream:
                     self._take_embedded(row, deadline, size_bytes, calls)
                     continue
                 address, key, operation = columns.operation(row)
-                sync = checks.sync(row.durability)
-                request_id = checks.request_id(row.request_id) if row.request_id else b""
+                sync, request_id = columns.envelope(row)
             except Refusal as refusal:
                 self.push(row.op_id, refusal, size_bytes)
                 continue
@@ -225,6 +228,9 @@ class PipelineStream:
                 size_bytes += len(outcome.record.value)
         elif type(outcome) is bytes:
             size_bytes += len(outcome)
+        elif isinstance(outcome, Refusal):
+            # Up to four bytes a character.
+            size_bytes += 4 * len(outcome.message) + sum(4 * len(value) for value in outcome.metadata.values())
         if size_bytes > UNCOUNTED_BYTES:
             outcome, size_bytes = self._check_answer(outcome, size_bytes)
         self._answers.append(Answer(op_id, outcome, size_bytes))
@@ -271,7 +277,7 @@ class PipelineStream:
         answers = self._answers
         taken: list[Answer] = []
         size_bytes = 0
-        while answers and (not taken or size_bytes + answers[0].size_bytes <= _MESSAGE_BYTES):
+        while answers and (not taken or size_bytes + answers[0].size_bytes <= self._message_bytes):
             answer = answers.popleft()
             taken.append(answer)
             size_bytes += answer.size_bytes

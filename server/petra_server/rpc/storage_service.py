@@ -82,8 +82,10 @@ class StorageService:
         return await self._listings.list(request, deadline=deadline)
 
     async def _pipeline(self, _: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
-        if self._admission.closing is not None:
-            await abort(context, self._admission.closing)
+        try:
+            self._admission.begin()
+        except Refusal as refusal:
+            await abort(context, refusal)
         account = self._admission.open_account(context.peer())
         stream = PipelineStream(
             context, self._router, self._requests, self._listings, account, max_stream_bytes=self._max_stream_bytes
@@ -94,6 +96,7 @@ class StorageService:
         finally:
             self._streams.discard(stream)
             self._admission.close_account(account)
+            self._admission.end()
         if failure is not None:
             await abort(context, failure)
 

@@ -31,8 +31,10 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
     async def handle(data: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         leave: Callable[[], None] = _nothing
         try:
-            if admission.closing is not None:
-                raise admission.closing
+            admission.begin()
+        except Refusal as refusal:
+            await abort(context, refusal)
+        try:
             if len(data) > UNCOUNTED_BYTES:
                 leave = admission.enter(context.peer(), len(data))
             remaining = context.time_remaining()
@@ -49,6 +51,7 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
             await abort(context, internal_error(f"A {kind.DESCRIPTOR.name} failed."))
         finally:
             leave()
+            admission.end()
 
     return grpc.unary_unary_rpc_method_handler(handle)
 

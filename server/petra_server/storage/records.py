@@ -37,7 +37,7 @@ def pack_record(record: Record) -> bytes:
 def unpack_record(data: bytes) -> Record:
     """Raises StorageCorrupt when the bytes are no record."""
     if len(data) < _ENTRY_HEAD.size or data[0] not in (ENCODING_BYTES, ENCODING_JSON):
-        raise StorageCorrupt("A stored entry is damaged. Restore it from a backup, or write it anew.")
+        raise StorageCorrupt("A stored entry is damaged. Restore the data directory from a backup.")
     encoding, version, expires_at_ms = _ENTRY_HEAD.unpack_from(data)
     return Record(version, expires_at_ms, encoding, data[_ENTRY_HEAD.size :])
 

@@ -132,7 +132,7 @@ class TestMailbox:
         asyncio.run(scenario())
 
     def test_a_long_one_is_emptied_over_several_turns(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(router_module, "_DRAIN_CALLS", 2)
+        monkeypatch.setattr(router_module, "_DRAIN_WEIGHT", 2)
 
         async def scenario() -> None:
             async with routed(tmp_path) as on:
@@ -147,7 +147,7 @@ class TestMailbox:
     def test_what_comes_later_does_not_overtake_what_waits(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(router_module, "_DRAIN_CALLS", 1)
+        monkeypatch.setattr(router_module, "_DRAIN_WEIGHT", 1)
 
         async def scenario() -> None:
             async with routed(tmp_path) as on:
@@ -234,7 +234,7 @@ class TestStall:
         asyncio.run(scenario())
 
     def test_what_waits_behind_it_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(router_module, "_DRAIN_CALLS", 1)
+        monkeypatch.setattr(router_module, "_DRAIN_WEIGHT", 1)
 
         async def scenario() -> None:
             async with routed(tmp_path) as on:
@@ -318,7 +318,7 @@ class TestFaults:
         asyncio.run(scenario())
 
     def test_do_not_stop_what_waits_behind_them(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(router_module, "_DRAIN_CALLS", 1)
+        monkeypatch.setattr(router_module, "_DRAIN_WEIGHT", 1)
 
         async def scenario() -> None:
             async with routed(tmp_path) as on:

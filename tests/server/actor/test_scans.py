@@ -82,7 +82,7 @@ class TestScan:
     def test_without_values_counts_and_gives_keys_only(self, stage: Stage) -> None:
         for name in ("a", "b"):
             stage.do(put(name, b"v" * 100))
-        reply = stage.do(Scan(SCOPE, prefix_end(SCOPE), MANY, 150, keys_only=True))
+        reply = stage.do(Scan(SCOPE, prefix_end(SCOPE), MANY, 2 * (len(at("a")) + ENTRY_MESSAGE_BYTES), keys_only=True))
         assert isinstance(reply, ScanReply)
         assert [record.value for _, record in reply.entries] == [b"", b""]
         assert [record.version for _, record in reply.entries] == [1, 2]
