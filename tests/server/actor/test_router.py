@@ -285,21 +285,21 @@ class TestFaults:
     def faulty_increments(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(HANDLERS, Increment, raising(ZeroDivisionError("a fault")))
 
-    def test_throw_the_turn_away_and_tell_everyone_in_it_under_an_id(
+    def test_are_told_under_an_id_and_concern_no_other_operation_of_the_turn(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         async def scenario() -> None:
             async with routed(tmp_path) as on:
                 outcomes = await on.do(on.put("k"), Increment(on.at("n"), 1), on.put("l"))
-                assert reasons(outcomes) == [Reason.INTERNAL_ERROR] * 3
-                [refusal, *_] = outcomes
+                assert reasons(outcomes) == [None, Reason.INTERNAL_ERROR, None]
+                refusal = outcomes[1]
                 assert isinstance(refusal, Refusal)
                 error_id = refusal.metadata["error_id"]
                 assert error_id in refusal.message
                 logged = capsys.readouterr()
                 assert error_id in logged.out + logged.err
                 assert "a fault" not in refusal.message
-                assert (await on.value("k"), await on.value("l"), on.actor.keys) == (None, None, 0)
+                assert (await on.value("k"), await on.value("l"), on.actor.keys) == (b"v", b"v", 2)
 
         asyncio.run(scenario())
 
