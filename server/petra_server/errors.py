@@ -84,6 +84,13 @@ def shortened(name: str) -> str:
     return name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}..."
 
 
+def deadline_passed() -> Refusal:
+    return Refusal(
+        Reason.DEADLINE_PASSED,
+        "The time was up before the operation began; it was not done. Allow more time, or send less at a time.",
+    )
+
+
 class StorageFailed(Refusal):
     """A write or a flush failed. What was in flight may or may not survive, and nothing more is written."""
 

@@ -58,6 +58,19 @@ class NeedsWrites(Exception):
 _ABSENT: Final = object()
 
 
+def load(source: Source, cache: Cached, key: bytes) -> Record | None:
+    """An entry as it is kept, expired or not, from the cache or through it."""
+    cached = cache.get(key)
+    if cached is not MISSING:
+        cache.hits += 1
+        return cached
+    cache.misses += 1
+    data = source.get(key)
+    record = None if data is None else unpack_record(data)
+    cache.put(key, record)
+    return record
+
+
 class Turn:
     """The working set of one turn."""
 
@@ -183,16 +196,7 @@ class Turn:
             self.gate = self._open_generation - 1
         if key in self._writes:
             return self._writes[key]
-        cache = self._cache
-        cached = cache.get(key)
-        if cached is not MISSING:
-            cache.hits += 1
-            return cached
-        cache.misses += 1
-        data = self._source.get(key)
-        record = None if data is None else unpack_record(data)
-        cache.put(key, record)
-        return record
+        return load(self._source, self._cache, key)
 
     def remove(self, key: bytes, expires_at_ms: int) -> None:
         """Removes an entry that a scan of this turn has shown, and spares reading it again."""

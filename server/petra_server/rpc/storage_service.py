@@ -15,7 +15,7 @@ from petra_server.errors import Refusal
 from petra_server.rpc.admission import Admission
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.pipeline import PipelineStream
-from petra_server.rpc.requests import Prepared, Requests
+from petra_server.rpc.requests import Prepared, Requests, get_response
 from petra_server.rpc.status import abort
 from petra_server.rpc.unary import Method, unary_handler
 
@@ -36,7 +36,6 @@ class StorageService:
     def handler(self) -> grpc.GenericRpcHandler:
         """For `grpc.aio.Server.add_generic_rpc_handlers`."""
         prepare: dict[str, tuple[type[Message], Callable[[Any], Prepared]]] = {
-            "Get": (pb.GetRequest, self._requests.get),
             "Set": (pb.SetRequest, self._requests.set),
             "Delete": (pb.DeleteRequest, self._requests.delete),
             "GetMany": (pb.GetManyRequest, self._requests.get_many),
@@ -51,6 +50,7 @@ class StorageService:
         handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
             name: unary_handler(kind, self._method(decode), self._admission) for name, (kind, decode) in prepare.items()
         }
+        handlers["Get"] = unary_handler(pb.GetRequest, self._get(), self._admission)
         handlers["List"] = unary_handler(pb.ListRequest, self._list, self._admission)
         handlers["Pipeline"] = grpc.stream_stream_rpc_method_handler(self._pipeline)
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
@@ -61,6 +61,19 @@ class StorageService:
         for stream in list(self._streams):
             stream.drain(closing)
         return closing
+
+    def _get(self) -> Method:
+        later = self._method(self._requests.get)
+        find, check, router = self._requests.addresses.find, self._requests.checks.key, self._router
+
+        def method(request: pb.GetRequest, deadline: float | None) -> Message | Awaitable[Message]:
+            address = find(request.namespace, request.object)
+            name = request.key
+            key = check(name)
+            reply = router.read_now(address.actor_of(key), address.prefix + key)
+            return later(request, deadline) if reply is None else get_response(name, reply)
+
+        return method
 
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
         router = self._router

@@ -13,7 +13,7 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from petra_server.errors import Refusal
+from petra_server.errors import Refusal, deadline_passed
 from petra_server.faults import internal_error
 from petra_server.rpc.admission import UNCOUNTED_BYTES, Admission
 from petra_server.rpc.parsing import parse
@@ -38,6 +38,8 @@ def unary_handler(kind: type[Message], method: Method, admission: Admission) -> 
             if len(data) > UNCOUNTED_BYTES:
                 leave = admission.enter(context.peer(), len(data))
             remaining = context.time_remaining()
+            if remaining is not None and remaining <= 0:  # type: ignore[redundant-expr]
+                raise deadline_passed()
             # The stubs do not know that it is None without a deadline.
             deadline = None if remaining is None else loop.time() + remaining  # type: ignore[redundant-expr]
             answer = method(parse(kind, data), deadline)
