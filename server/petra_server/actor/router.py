@@ -75,6 +75,10 @@ class Router:
 
     def submit(self, calls: Sequence[Call]) -> None:
         """Has each call answered, now or later."""
+        if len(calls) == 1 and not (calls[0].actor.busy or calls[0].actor.mailbox):
+            # The most common case, without sorting.
+            self._step({calls[0].actor: [calls[0]]})
+            return
         groups: dict[Actor, list[Call]] = {}
         for call in calls:
             actor = call.actor
