@@ -31,6 +31,8 @@ class Sweeper:
         self._batch_items = batch_items
         # Where each actor's sweep goes on, by its number.
         self._resume: dict[int, bytes] = {}
+        # What was last said of the disk; writes look at it as well.
+        self._said_writable = True
 
     async def run(self) -> None:
         while True:
@@ -44,12 +46,15 @@ class Sweeper:
 
     def look_at_disk(self) -> None:
         """Measures the free space, and logs when writes end or resume."""
-        writable = self._disk.writable
-        self._disk.look()
-        if writable and not self._disk.writable:
-            _log.warning("disk nearly full, refusing writes", free_bytes=self._disk.free_bytes)
-        elif self._disk.writable and not writable:
-            _log.info("disk has room again, taking writes", free_bytes=self._disk.free_bytes)
+        disk = self._disk
+        disk.look()
+        if disk.writable == self._said_writable:
+            return
+        self._said_writable = disk.writable
+        if disk.writable:
+            _log.info("disk has room again, taking writes", free_bytes=disk.free_bytes)
+        else:
+            _log.warning("disk nearly full, refusing writes", free_bytes=disk.free_bytes)
 
     async def sweep(self) -> None:
         """Removes all that has expired by now."""
