@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from petra_server.actor import clearing, handlers
+from petra_server.actor import clearing, handlers, router
 from petra_server.actor.operations import (
     Clear,
     CountReply,
@@ -96,6 +97,44 @@ class TestOrder:
             async with filled(tmp_path) as on:
                 replies = await on.do(clear_of(on, "k0"), clear_of(on), clear_of(on))
                 assert replies == [CountReply(10), CountReply(10), CountReply(0)]
+
+        asyncio.run(scenario())
+
+    def test_closing_waits_for_them_and_refuses_what_came_after(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(router, "_DRAIN_WEIGHT", 1)
+        draining = Refusal(Reason.DRAINING, "The server is shutting down.")
+
+        async def scenario() -> None:
+            async with filled(tmp_path) as on:
+                desk, _ = on.submit(clear_of(on), *(on.put(f"z{number}") for number in range(5)))
+                assert on.actor.busy
+                await on.router.close(draining)
+                assert await desk.all(6) == [CountReply(MANY), *[draining] * 5]
+                assert (on.actor.keys, on.actor.mailbox) == (0, deque())
+                assert on.partition.next_version() == MANY + 1
+
+        asyncio.run(scenario())
+
+    def test_large_values_make_slices_shorter(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(handlers, "CLEAR_STEPS", 10 * MANY)
+        monkeypatch.setattr(clearing, "_SLICE", 10 * MANY)
+        monkeypatch.setattr(handlers, "SCAN_BYTES", 300)
+        monkeypatch.setattr(clearing, "_SLICE_BYTES", 300)
+
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                await on.do(SetMany(tuple(on.put(f"k{number:02}", bytes(100)) for number in range(MANY))))
+                desk, _ = on.submit(clear_of(on))
+                ticks = 0
+                while on.actor.busy:
+                    ticks += 1
+                    await asyncio.sleep(0)
+                # Each slice is of three.
+                assert ticks >= MANY // 3
+                assert await desk.all(1) == [CountReply(MANY)]
+                assert on.actor.keys == 0
 
         asyncio.run(scenario())
 

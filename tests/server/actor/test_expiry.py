@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from petra_server.actor.handlers import SCAN_BYTES
 from petra_server.actor.operations import (
     Clear,
     Delete,
@@ -148,6 +149,31 @@ class TestSweep:
         assert (swept, set(stage.entries())) == (4, {at("k4")})
         stage.now_ms += 1
         assert stage.do(Sweep(2, resume)) == SweepReply(1, False, expiry_key(START_MS + 5, at("k4")) + b"\x00")
+
+    def test_of_large_values_takes_several_turns(self, stage: Stage) -> None:
+        for number in range(20):
+            stage.do(put(f"k{number}", bytes(1 << 20), ttl_ms=5))
+        stage.now_ms += 5
+        swept: list[int] = []
+        resume, more = b"", True
+        while more:
+            reply = stage.do(Sweep(100, resume))
+            assert isinstance(reply, SweepReply)
+            swept.append(reply.swept)
+            resume, more = reply.resume, reply.more
+        assert sum(swept) == 20
+        assert max(swept) <= (SCAN_BYTES >> 20) + 1
+        assert (stage.entries(), stage.index(), stage.keys) == ({}, set(), 0)
+
+    def test_passes_over_a_damaged_entry(self, stage: Stage) -> None:
+        stage.do(SetMany((put("damaged", ttl_ms=4), put("whole", ttl_ms=5))))
+        stage.family.data[at("damaged")] = b"\xff"
+        stage.cache.discard(at("damaged"))
+        stage.now_ms += 5
+        reply = stage.do(Sweep(10))
+        assert isinstance(reply, SweepReply)
+        assert (reply.swept, reply.more) == (1, False)
+        assert list(stage.family.of_kind(KIND_ENTRY)) == [at("damaged")]
 
     def test_removes_index_records_that_a_clear_left_behind(self, stage: Stage) -> None:
         stage.do(SetMany((put("gone", ttl_ms=5), put("changed", ttl_ms=5))))

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from petra_server.actor.actor import Actor
-from petra_server.actor.call import Call
+from petra_server.actor.call import Call, Caller
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.operations import (
+    Clear,
+    Condition,
     CountReply,
     Delete,
+    DeleteMany,
     DeleteReply,
     Get,
     GetReply,
     Increment,
     IncrementReply,
+    Operation,
+    Reply,
     SetReply,
+    Transact,
+    TransactReply,
 )
-from petra_server.errors import StorageFailed
+from petra_server.errors import Refusal, StorageFailed
 from petra_server.storage.batch import Batch
 from petra_server.storage.committer import Committer
-from tests.server.actor.routing import Desk, routed
+from petra_server.storage.keys import prefix_end
+from tests.server.actor.routing import Desk, Routed, routed
 from tests.server.storage.logs import FAILURE, HeldLog, Witness
 
 
@@ -45,13 +55,20 @@ class Gated:
         self.gate.wrote(set(keys))
         return generation
 
-    def answer(self, number: int, generation: int) -> None:
-        call = Call(self.desk, cast(Actor, None), Get(b"k"), True, b"", b"", None, number)
+    def answer(self, number: int, generation: int, caller: Caller | None = None) -> None:
+        call = Call(caller or self.desk, cast(Actor, None), Get(b"k"), True, b"", b"", None, number)
         self.gate.pass_on(call, CountReply(number), generation)
 
     @property
     def answered(self) -> list[int]:
         return [tag for tag, _ in self.desk.answers]
+
+
+class Careless:
+    """A caller that cannot take its answer."""
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        raise RuntimeError("out of paper")
 
 
 @asynccontextmanager
@@ -151,6 +168,34 @@ class TestGate:
         asyncio.run(scenario())
 
 
+class TestFaultsOfCallers:
+    """A caller that fails over its answer keeps nobody else from theirs."""
+
+    @pytest.mark.parametrize("outcome", [None, FAILURE])
+    def test_when_a_generation_is_durable_or_has_failed(self, outcome: StorageFailed | None) -> None:
+        async def scenario() -> None:
+            async with gated() as on:
+                for round_ in (0, 2):
+                    generation = on.write(b"k")
+                    on.answer(round_, generation)
+                    on.answer(99, generation, caller=Careless())
+                    on.answer(round_ + 1, generation)
+                    if not round_:
+                        await on.witness.until("closed")
+                on.log.let_through(outcome, flushes=2)
+                assert len(await on.desk.all(4)) == 4
+                assert on.committer.failure is outcome
+
+        asyncio.run(scenario())
+
+    def test_when_nothing_is_to_be_waited_for(self) -> None:
+        async def scenario() -> None:
+            async with gated() as on:
+                on.answer(1, 0, caller=Careless())
+
+        asyncio.run(scenario())
+
+
 class TestThroughTheRouter:
     def test_writes_and_the_reads_that_saw_them_wait_for_the_flush_and_others_do_not(self, tmp_path: Path) -> None:
         async def scenario() -> None:
@@ -188,5 +233,54 @@ class TestThroughTheRouter:
                     second, _ = on.submit(on.put("k", b"2"), sync=False)
                     assert not any(desk.answers for desk in (first, second))
                 assert [*await first.all(1), *await second.all(1)] == [SetReply(1), SetReply(2)]
+
+        asyncio.run(scenario())
+
+
+# Mutations that find nothing to do when `k` is absent, and what they answer then.
+FINDING_NOTHING: dict[str, tuple[Callable[[Routed], Operation], Reply]] = {
+    "delete": (lambda on: Delete(on.at("k")), DeleteReply(False)),
+    "delete many": (lambda on: DeleteMany((on.at("k"), on.at("l"))), CountReply(0)),
+    "clear": (lambda on: Clear(on.room.prefix, prefix_end(on.room.prefix)), CountReply(0)),
+    "transact": (
+        lambda on: Transact((), (Delete(on.at("k")), Get(on.at("k"))), 1 << 20),
+        TransactReply(True, (DeleteReply(False), GetReply(None)), ()),
+    ),
+    "condition": (lambda on: Transact((Condition(on.at("k"), 0),), (), 1 << 20), TransactReply(True, (), ())),
+}
+
+
+class TestMutationsThatFindNothing:
+    """FSYNC promises that what they tell of is durable, whoever brought it about."""
+
+    @pytest.mark.parametrize("name", FINDING_NOTHING)
+    def test_wait_for_the_buffered_delete_before_them(self, tmp_path: Path, name: str) -> None:
+        make, reply = FINDING_NOTHING[name]
+
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                await on.do(on.put("k"))
+                with on.held_flushes():
+                    assert await on.do(Delete(on.at("k")), sync=False) == [DeleteReply(True)]
+                    desk, _ = on.submit(make(on))
+                    # Also when the flush of the delete is under way already.
+                    await asyncio.sleep(0)
+                    late, _ = on.submit(make(on))
+                    assert not desk.answers
+                    assert not late.answers
+                assert [*await desk.all(1), *await late.all(1)] == [reply, reply]
+
+        asyncio.run(scenario())
+
+    @pytest.mark.parametrize("name", FINDING_NOTHING)
+    def test_need_not_wait_when_they_are_buffered_too(self, tmp_path: Path, name: str) -> None:
+        make, reply = FINDING_NOTHING[name]
+
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                await on.do(on.put("k"))
+                with on.held_flushes():
+                    await on.do(Delete(on.at("k")), sync=False)
+                    assert await on.do(make(on), sync=False) == [reply]
 
         asyncio.run(scenario())

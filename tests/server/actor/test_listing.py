@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from petra_server.actor import handlers, listing
+from petra_server.actor.actor import Actor
 from petra_server.actor.addresses import Address
+from petra_server.actor.asking import ask
 from petra_server.actor.listing import PageRequest, list_namespaces, list_objects, list_page
-from petra_server.actor.operations import ENTRY_MESSAGE_BYTES, Set
+from petra_server.actor.operations import ENTRY_MESSAGE_BYTES, Operation, Reply, ScanReply, Set
 from petra_server.actor.plans import set_many
+from petra_server.actor.router import Router
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
 from petra_server.storage.keys import prefix_end
@@ -143,6 +146,34 @@ class TestPages:
                 each = len(flat.prefix) + 1 + 100 + ENTRY_MESSAGE_BYTES
                 found = await pages(on, flat, Ask(limit_bytes=4 * each))
                 assert [len(page) for page in found if page] == [4, 4, 1]
+
+        asyncio.run(scenario())
+
+    def test_ask_each_actor_for_a_share_of_their_bytes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(listing, "_LEAST_SHARE_BYTES", 1)
+        replies: list[int] = []
+
+        async def noted(router: Router, actor: Actor, operation: Operation, *, deadline: float | None) -> Reply:
+            reply = await ask(router, actor, operation, deadline=deadline)
+            assert isinstance(reply, ScanReply)
+            replies.append(sum(len(key) + len(record.value) + ENTRY_MESSAGE_BYTES for key, record in reply.entries))
+            return reply
+
+        monkeypatch.setattr(listing, "ask", noted)
+
+        async def scenario() -> None:
+            async with routed(tmp_path, actors=16) as on:
+                flat = on.address()
+                names = [f"{number:03}" for number in range(640)]
+                await put_all(on, flat, names, value=bytes(200))
+                page_bytes = 20_000
+                request = Ask(limit_bytes=page_bytes).request(flat, None)
+                page = await list_page(on.router, flat, request, deadline=None)
+                assert [key.decode() for key, _ in page.entries] == names[: len(page.entries)]
+                assert page.resume is not None
+                assert max(replies) < page_bytes // 8
+                # All of it together is nine times as much.
+                assert sum(replies) < 3 * page_bytes
 
         asyncio.run(scenario())
 

@@ -11,10 +11,14 @@ from petra_server.actor import router as router_module
 from petra_server.actor.actor import Actor
 from petra_server.actor.handlers import HANDLERS
 from petra_server.actor.operations import (
+    AnswerBudget,
+    Condition,
     CountReply,
     Delete,
+    DeleteMany,
     DeleteReply,
     Get,
+    GetMany,
     GetReply,
     Increment,
     IncrementReply,
@@ -22,10 +26,12 @@ from petra_server.actor.operations import (
     Reply,
     Scan,
     ScanReply,
+    SetMany,
     SetReply,
     Sweep,
     SweepReply,
     Touch,
+    Transact,
 )
 from petra_server.actor.plans import Plan, clear
 from petra_server.errors import Reason, Refusal, StorageFailed
@@ -35,6 +41,7 @@ from petra_server.storage.keys import prefix_end
 from tests.server.actor.routing import Desk, Routed, raising, routed
 
 FAILED = StorageFailed("The disk is gone.")
+DRAINING = Refusal(Reason.DRAINING, "The server is shutting down.")
 # Only a server that forgets an answer takes so long.
 PATIENCE_SECONDS = 20
 
@@ -141,6 +148,30 @@ class TestMailbox:
                 on.router.release(on.actor)
                 assert await desk.all(5) == [IncrementReply(n, n) for n in range(1, 6)]
                 assert on.actor.turns == 3
+
+        asyncio.run(scenario())
+
+    def test_is_emptied_by_the_weight_of_what_waits(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(router_module, "_DRAIN_WEIGHT", 5)
+
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                names = [on.at(name) for name in "abcde"]
+                sets = tuple(on.put(name) for name in "abcde")
+                heavy = [
+                    SetMany(sets),
+                    GetMany(tuple(names), AnswerBudget(1 << 20)),
+                    Transact((Condition(names[0], 1),), sets[1:], 1 << 20),
+                    DeleteMany(tuple(names)),
+                    everything(on)._replace(limit=5),
+                ]
+                for operations, turns in ((heavy, len(heavy)), ([Get(names[0])] * 5, 1)):
+                    before = on.actor.turns
+                    on.router.hold(on.actor)
+                    desk, _ = on.submit(*operations)
+                    on.router.release(on.actor)
+                    assert reasons(await desk.all(5)) == [None] * 5
+                    assert on.actor.turns - before == turns
 
         asyncio.run(scenario())
 
@@ -280,6 +311,22 @@ class TestFailedStorage:
         asyncio.run(scenario())
 
 
+class TestClose:
+    def test_refuses_what_waits_and_what_comes_and_gives_out_no_version(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                await on.do(on.put("k", b"1"))
+                on.router.hold(on.actor)
+                waiting, _ = on.submit(on.put("k", b"2"), Get(on.at("k")), Delete(on.at("k")))
+                await on.router.close(DRAINING)
+                assert [outcome for _, outcome in waiting.answers] == [DRAINING] * 3
+                on.router.release(on.actor)
+                assert await on.do(on.put("k", b"3"), Get(on.at("k"))) == [DRAINING] * 2
+                assert (on.actor.keys, on.partition.next_version()) == (1, 2)
+
+        asyncio.run(scenario())
+
+
 class TestFaults:
     @pytest.fixture(autouse=True)
     def faulty_increments(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,5 +395,25 @@ class TestFullDisk:
                 assert ([key for key, _ in found.entries], sweep.swept) == ([on.at("k")], 1)
                 on.partition.disk.writable = True
                 assert reasons(await on.do(on.put("k"))) == [None]
+
+        asyncio.run(scenario())
+
+    def test_cannot_be_told_when_the_file_system_does_not_say_and_writes_go_on(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                await on.do(on.put("k", b"1"))
+                disk = on.partition.disk
+                # So that every write has it look.
+                disk.reserve_bytes = 0
+                disk._space = raising(OSError(5, "Input/output error"))  # type: ignore[assignment]
+                assert await on.do(on.put("k", b"2"), on.put("l"), Delete(on.at("k"))) == [
+                    SetReply(2),
+                    SetReply(3),
+                    DeleteReply(True),
+                ]
+                assert (await on.value("k"), await on.value("l"), on.actor.keys) == (None, b"v", 1)
+                [found] = await on.do(everything(on))
+                assert isinstance(found, ScanReply)
+                assert [key for key, _ in found.entries] == [on.at("l")]
 
         asyncio.run(scenario())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petra_server.actor import handlers
-from petra_server.actor.handlers import CLEAR_STEPS, LongTurn
+from petra_server.actor.handlers import CLEAR_STEPS, SCAN_BYTES, LongTurn
 from petra_server.actor.operations import (
     ENTRY_MESSAGE_BYTES,
     Clear,
@@ -24,6 +24,9 @@ from tests.server.actor.stage import SCOPE, Stage, at, put, run
 
 MANY = 1_000
 LARGE = 1 << 20
+# A turn looks at some megabytes at most.
+LARGE_VALUE = bytes(LARGE)
+MOST_LARGE_VALUES = SCAN_BYTES // LARGE
 
 
 @pytest.fixture
@@ -95,6 +98,24 @@ class TestScan:
         assert scan(stage) == ScanReply([], at("2"))
         reply = scan(stage, lower="2\0")
         assert (names(reply), reply.resume) == (["5"], at("5"))
+
+    @pytest.mark.parametrize("ttl_ms", [0, 5])
+    def test_of_large_values_is_bounded_though_they_are_not_answered(self, stage: Stage, ttl_ms: int) -> None:
+        for number in range(20):
+            stage.do(put(f"{number:02}", LARGE_VALUE, ttl_ms=ttl_ms))
+        stage.now_ms += 5
+        found: list[str] = []
+        turns, lower = 0, SCOPE
+        while True:
+            reply = stage.do(Scan(lower, prefix_end(SCOPE), MANY, LARGE, keys_only=True))
+            assert isinstance(reply, ScanReply)
+            found += names(reply)
+            turns += 1
+            if reply.resume is None:
+                break
+            lower = reply.resume + b"\x00"
+        assert turns == 20 // MOST_LARGE_VALUES + 1
+        assert found == ([] if ttl_ms else [f"{number:02}" for number in range(20)])
 
     def test_of_a_damaged_entry_is_refused(self, stage: Stage) -> None:
         stage.family.data[at("k")] = b""
@@ -199,3 +220,13 @@ class TestClear:
         assert not turn.wrote
         stage.do(self.clear("00000"))
         assert stage.do(self.clear()) == CountReply(CLEAR_STEPS)
+
+    def test_of_more_bytes_than_a_turn_may_look_at_is_not_begun(self, stage: Stage) -> None:
+        for number in range(MOST_LARGE_VALUES):
+            stage.do(put(f"{number}", LARGE_VALUE))
+        turn = stage.turn()
+        with pytest.raises(LongTurn):
+            run(turn, self.clear())
+        assert not turn.wrote
+        stage.do(self.clear("0"))
+        assert stage.do(self.clear()) == CountReply(MOST_LARGE_VALUES - 1)

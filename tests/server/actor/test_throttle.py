@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import struct
 from fractions import Fraction
 from typing import NamedTuple, Protocol
 
@@ -10,12 +12,23 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from petra.v1 import storage_pb2 as pb
 from petra_server.actor.operations import Algorithm, Throttle, ThrottleReply
 from petra_server.actor.throttle import NewState, throttle
 from petra_server.errors import Reason, Refusal
 
 GCRA, FIXED, SLIDING = Algorithm.GCRA, Algorithm.FIXED_WINDOW, Algorithm.SLIDING_WINDOW
 START_MS = 1_700_000_000_003
+
+
+def gcra_state(whole_ms: int, remainder: int, limit: int) -> bytes:
+    """A value as GCRA keeps it; anyone can write such bytes under a key."""
+    return b"\x00RL\x01" + struct.pack(">QII", whole_ms, remainder, limit)
+
+
+def window_state(period_ms: int, start_ms: int, before: int, count: int) -> bytes:
+    """The same of a fixed window."""
+    return b"\x00RL\x02" + struct.pack(">QQQQ", period_ms, start_ms, before, count)
 
 
 class Ask(NamedTuple):
@@ -299,6 +312,52 @@ def test_what_is_no_state_is_refused(value: bytes, algorithm: Algorithm) -> None
     with pytest.raises(Refusal) as caught:
         throttle(value, Throttle(b"k", algorithm, 5, 10, 5, 1), START_MS)
     assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_THROTTLE, "key")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(gcra_state(2**64 - 1, 0, 1), id="gcra-never-free-again"),
+        pytest.param(gcra_state(START_MS, 0, 0), id="gcra-of-no-limit"),
+        pytest.param(gcra_state(START_MS, 3, 3), id="gcra-remainder-of-a-whole"),
+        pytest.param(window_state(0, 0, 0, 0), id="window-of-no-time"),
+        pytest.param(window_state(10, 15, 0, 0), id="window-that-begins-in-the-middle"),
+        pytest.param(window_state(10, 20, 0, 2**64 - 1), id="window-of-more-than-any-limit"),
+        pytest.param(window_state(10, 20, 2**64 - 1, 0), id="window-after-more-than-any-limit"),
+    ],
+)
+@pytest.mark.parametrize("algorithm", Algorithm)
+def test_what_only_looks_like_a_state_is_refused(value: bytes, algorithm: Algorithm) -> None:
+    with pytest.raises(Refusal) as caught:
+        throttle(value, Throttle(b"k", algorithm, 5, 10, 5, 1), START_MS)
+    assert (caught.value.reason, caught.value.field) == (Reason.NOT_A_THROTTLE, "key")
+
+
+@given(
+    st.sampled_from(Algorithm),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 2**64 - 1),
+    st.booleans(),
+)
+def test_whatever_state_is_found_the_answer_fits_into_its_message(
+    algorithm: Algorithm, first: int, second: int, third: int, peek: bool
+) -> None:
+    request = Throttle(b"k", algorithm, 5, 10, 5, 1, peek)
+    for state in (
+        gcra_state(first, second % 2**32, third % 2**32),
+        window_state(10, second // 10 * 10, first % 2**33, third % 2**33),
+        window_state(10, START_MS // 10 * 10, first % 2**33, third % 2**33),
+    ):
+        with contextlib.suppress(Refusal):
+            reply, _ = throttle(state, request, START_MS)
+            # Raises ValueError for a number that its field cannot hold.
+            pb.ThrottleResponse(
+                limit=reply.limit,
+                remaining=reply.remaining,
+                retry_after_ms=reply.retry_after_ms,
+                reset_after_ms=reply.reset_after_ms,
+            )
 
 
 def test_the_largest_limits_fit_into_their_state() -> None:

@@ -112,6 +112,12 @@ def test_more_than_an_answer_holds_is_refused_and_undone(stage: Stage) -> None:
     assert isinstance(stage.do(transact(*steps)), TransactReply)
 
 
+def test_answers_without_entries_take_room_as_well(stage: Stage) -> None:
+    steps: list[Step] = [put("new"), *(throttle(1, limit=100) for _ in range(20))]
+    assert stage.refusal(transact(*steps, limit_bytes=500)).reason is Reason.RESPONSE_TOO_LARGE
+    assert isinstance(stage.do(transact(*steps)), TransactReply)
+
+
 def test_without_steps_it_only_checks(stage: Stage) -> None:
     assert stage.do(transact(conditions=(Condition(at("one"), 1),))) == TransactReply(True, (), ())
     assert stage.do(transact()) == TransactReply(True, (), ())

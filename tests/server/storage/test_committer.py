@@ -305,3 +305,17 @@ class TestClose:
                 await committer.close()
 
         asyncio.run(scenario())
+
+    def test_a_second_time_does_nothing(self) -> None:
+        async def scenario() -> None:
+            log = HeldLog()
+            committer = Committer(log, buffered_flush_ms=1)
+            committer.start(Witness())
+            write(committer)
+            log.let_through(flushes=2)
+            await committer.close()
+            flushes = list(log.flushes)
+            await committer.close()
+            assert log.flushes == flushes
+
+        asyncio.run(scenario())

@@ -70,3 +70,21 @@ def test_a_real_file_system_is_measured(tmp_path: Path) -> None:
     space = disk_space(tmp_path)
     assert 0 <= space.free_bytes <= space.total_bytes
     assert space.total_bytes > 0
+
+
+def test_a_file_system_that_does_not_say_leaves_what_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk(free_mib=100)
+
+    def broken() -> DiskSpace:
+        disk.looks += 1
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(disk.guard, "_space", broken)
+        disk.guard.look()
+        disk.guard.wrote(11 * MIB)
+        assert (disk.guard.writable, disk.guard.sweepable, disk.guard.free_bytes) == (True, True, 100 * MIB)
+        assert disk.looks == 3, "each time anew"
+    disk.free_mib = 10
+    disk.guard.wrote(1)
+    assert not disk.guard.writable
