@@ -147,6 +147,51 @@ class TestRead:
         message = pb.PipelineRequest(ids=range(5), methods=[pb.METHOD_GET] * 5)
         assert refusal(requests, message) == (Reason.BATCH_TOO_LARGE, "methods")
 
+    def test_more_addresses_than_allowed_are_refused(self, requests: Requests) -> None:
+        message = pb.PipelineRequest(addresses=[pb.Address()] * 5)
+        assert refusal(requests, message) == (Reason.BATCH_TOO_LARGE, "addresses")
+        assert read(requests, pb.PipelineRequest(addresses=[pb.Address()] * 4)) == []
+
+    @pytest.mark.parametrize(
+        ("addresses", "indexes", "reason"),
+        [(5, 1, Reason.BATCH_TOO_LARGE), (4, 2, Reason.INVALID_PIPELINE), (1, 1_000, Reason.INVALID_PIPELINE)],
+    )
+    def test_addresses_are_not_looked_up_before_their_number_is_found_good(
+        self, addresses: int, indexes: int, reason: Reason
+    ) -> None:
+        message = pb.PipelineRequest(
+            ids=[1],
+            methods=[pb.METHOD_GET],
+            addresses=[pb.Address(object=f"{number}") for number in range(addresses)],
+            address_indexes=[0] * indexes,
+        )
+        # Looking one up would fail.
+        assert refusal(Requests(cast(Addresses, None), Checks(LIMITS)), message)[0] is reason
+
+    @pytest.mark.parametrize("method", [pb.METHOD_GET, pb.METHOD_TOUCH])
+    @pytest.mark.parametrize(
+        ("columns", "field"),
+        [
+            ({"request_ids": [b"i", b"i", b""]}, "request_ids"),
+            ({"durabilities": [pb.DURABILITY_FSYNC, pb.DURABILITY_BUFFERED, 0]}, "durabilities"),
+        ],
+    )
+    def test_what_writes_nothing_durable_has_no_envelope(
+        self, requests: Requests, method: pb.Method, columns: dict[str, Any], field: str
+    ) -> None:
+        message = pb.PipelineRequest(
+            ids=[1, 2, 3], methods=[method, pb.METHOD_SET, method], keys=["a", "b", "c"], **columns
+        )
+        fit = Columns(message, requests)
+        bad, *good = fit.rows()
+        with pytest.raises(Refusal) as caught:
+            fit.envelope(bad)
+        assert (caught.value.reason, caught.value.field) == (Reason.INVALID_PIPELINE, field)
+        assert [fit.envelope(row) for row in good] == [
+            (True, b"i") if field == "request_ids" else (False, b""),
+            (True, b""),
+        ]
+
     def test_an_empty_message_holds_no_operations(self, requests: Requests) -> None:
         assert read(requests, pb.PipelineRequest()) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from typing import TYPE_CHECKING
 
 import grpc
@@ -12,6 +13,8 @@ from petra.v1 import storage_pb2 as pb
 from petra_server.actor import handlers
 from petra_server.actor.operations import Delete, Operation, Reply
 from petra_server.errors import StorageFailed
+from petra_server.rpc import listings as rpc_listings
+from petra_server.rpc import requests as rpc_requests
 from petra_server.storage.batch import Batch
 from petra_server.storage.engine import Engine
 from petra_server.storage.keys import entry_prefix
@@ -20,7 +23,10 @@ from tests.support.refusals import Refusal
 from tests.support.wire import PATIENCE_S, Wire
 
 if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
     from petra_server.actor.turn import Turn
+    from tests.support.pipelines import Request
 
 SECRET = "what the exception said"
 OBJECT = "o"
@@ -76,6 +82,69 @@ def test_fault_keeps_nobody_in_the_queue_waiting(monkeypatch: pytest.MonkeyPatch
             assert isinstance(outcomes[-1], pb.GetResponse)
             await wire.close()
             await witness.close()
+
+    asyncio.run(scenario())
+
+
+def test_fault_in_writing_an_answer_is_that_of_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stream goes on, and so does everyone whose answers left with the same flush."""
+    monkeypatch.setattr(rpc_requests, "set_many_response", _broken)
+    monkeypatch.setattr(rpc_listings, "list_page", _broken)
+    faulty: list[Request] = [
+        pb.SetManyRequest(object=OBJECT, items=[pb.SetItem(key="many")]),
+        pb.SetManyRequest(items=[pb.SetItem(key=f"flat{number}") for number in range(20)]),
+        pb.ListRequest(object=OBJECT),
+    ]
+    single = pb.SetRequest(object=OBJECT, key="k")
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            wire, other = Wire(server.address), Wire(server.address)
+            for _ in range(2):
+                outcomes, elsewhere = await asyncio.gather(
+                    wire.ask_together([single, *faulty, single]), other.ask_together([single] * 10)
+                )
+                for outcome in outcomes[1:-1]:
+                    _internal(outcome)
+                for outcome in (outcomes[0], outcomes[-1], *elsewhere):
+                    assert isinstance(outcome, pb.SetResponse)
+            for request in faulty:
+                _internal(await wire.ask(request))
+            await wire.close()
+            await other.close()
+
+    asyncio.run(scenario())
+
+
+def _broken(*_: object, **__: object) -> Message:
+    raise RuntimeError(SECRET)
+
+
+def test_forged_state_of_a_rate_limit_is_refused_and_everyone_else_is_answered() -> None:
+    forged = b"\x00RL\x01" + struct.pack(">QII", 2**64 - 1, 0, 1)
+    charge = pb.ThrottleRequest(object=OBJECT, key="limit", limit=1, period_ms=1_000, durability=pb.DURABILITY_FSYNC)
+    charging = pb.TransactRequest(
+        object=OBJECT,
+        operations=[pb.Operation(throttle=pb.ThrottleItem(key="limit", limit=1, period_ms=1_000))],
+    )
+    written = pb.SetRequest(object=OBJECT, key="k")
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            wire = Wire(server.address)
+            forging = pb.SetRequest(object=OBJECT, key="limit", value=forged)
+            rounds: list[list[Request]] = [[forging, charge, written], [written, charge, charging, written]]
+            for requests in rounds:
+                for request, outcome in zip(requests, await wire.ask_together(requests), strict=True):
+                    if request in (charge, charging):
+                        assert isinstance(outcome, Refusal), outcome
+                        assert (outcome.code, outcome.reason) == (
+                            grpc.StatusCode.FAILED_PRECONDITION,
+                            "NOT_A_THROTTLE",
+                        )
+                    else:
+                        assert isinstance(outcome, pb.SetResponse)
+            await wire.close()
 
     asyncio.run(scenario())
 

@@ -58,6 +58,15 @@ def test_a_string_that_is_no_utf8_is_named_by_its_field(message: Message, field:
     assert "not valid UTF-8" in refused.message
 
 
+@pytest.mark.parametrize(
+    ("keys", "reason", "field"), [(3, Reason.INVALID_KEY, "keys"), (14 * 1_024, Reason.MALFORMED_MESSAGE, "")]
+)
+def test_the_field_is_looked_for_in_small_messages_only(keys: int, reason: Reason, field: str) -> None:
+    data = spoilt(pb.GetManyRequest(keys=["k" * 1_024] * keys + [STAND_IN]))
+    refused = refusal(pb.GetManyRequest, data)
+    assert (refused.reason, refused.field) == (reason, field)
+
+
 def test_values_may_be_any_bytes() -> None:
     assert parse(pb.SetRequest, spoilt(pb.SetRequest(value=STAND_IN.encode()))).value == BAD
 

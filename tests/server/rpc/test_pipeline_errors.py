@@ -90,3 +90,29 @@ def test_unknown_method_is_the_error_of_its_operation(connection: Connection) ->
     errors = {error.id: error.reason for answer in answers for error in answer.errors}
     assert errors == {1: "INVALID_PIPELINE", 2: "INVALID_PIPELINE"}
     assert [id_ for answer in answers for id_ in answer.ids] == [3]
+
+
+def test_addresses_are_bounded(connection: Connection) -> None:
+    most = pb.PipelineRequest(ids=[1], methods=[GET], keys=["k"], addresses=[pb.Address()] * 1_024)
+    [answer] = connection.pipeline(most)
+    assert list(answer.ids) == [1]
+    most.addresses.add()
+    refusal = refused(connection.pipeline_refusal(most))
+    assert (refusal.code, refusal.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "BATCH_TOO_LARGE")
+
+
+def test_request_id_or_durability_of_what_has_none_is_the_error_of_its_operation(connection: Connection) -> None:
+    message = pb.PipelineRequest(
+        ids=[1, 2, 3, 4],
+        methods=[GET, pb.METHOD_TOUCH, SET, GET],
+        addresses=[pb.Address(namespace="envelopes")],
+        keys=["k", "k", "k", "k"],
+        durabilities=[pb.DURABILITY_UNSPECIFIED, pb.DURABILITY_BUFFERED, pb.DURABILITY_FSYNC, 0],  # type: ignore[list-item]
+        request_ids=[b"i", b"", b"i", b""],
+    )
+    answers = list(connection.pipeline(message))
+    errors = {error.id: (error.reason, error.field) for answer in answers for error in answer.errors}
+    assert errors == {1: ("INVALID_PIPELINE", "request_ids"), 2: ("INVALID_PIPELINE", "durabilities")}
+    assert {id_ for answer in answers for id_ in answer.ids} == {3, 4}
+    # The refused get has not taken the request id.
+    assert connection.entries("envelopes")[0].version > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -14,6 +15,9 @@ from tests.support.refusals import Refusal
 from tests.support.wire import PATIENCE_S, Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from petra_server.actor.call import Call
     from tests.support.pipelines import Request
 
 KIB, GIB = 1024, 1024**3
@@ -109,5 +113,34 @@ def test_nearly_full_disk_refuses_writes_and_serves_reads() -> None:
                     info = await admin_pb2_grpc.AdminServiceStub(channel).GetInfo(admin_pb2.GetInfoRequest())
                 assert not info.writable
                 await wire.close()
+
+    asyncio.run(scenario())
+
+
+def test_one_message_of_much_work_lets_others_have_their_turns_in_between() -> None:
+    increments = [pb.Operation(increment=pb.IncrementItem(key="n", delta=1))] * 500
+    work: list[Request] = [pb.TransactRequest(object="o", operations=increments)] * 60
+
+    async def scenario() -> None:
+        async with running_server() as server:
+            loop, router = asyncio.get_running_loop(), server.server.router
+            events: list[int | str] = []
+            submit = router.submit
+
+            def noted(calls: Sequence[Call]) -> None:
+                events.append(len(calls))
+                loop.call_soon(events.append, "others")
+                submit(calls)
+
+            router.submit = noted  # type: ignore[method-assign]
+            wire = Wire(server.address)
+            outcomes = await wire.ask_together(work)
+            assert all(isinstance(outcome, pb.TransactResponse) and outcome.committed for outcome in outcomes)
+            slices = [event for event in events if isinstance(event, int)]
+            assert sum(slices) == len(work)
+            # A few transactions of this size are a slice.
+            assert max(slices) <= 25
+            assert all("others" in pair for pair in pairwise(events)), events
+            await wire.close()
 
     asyncio.run(scenario())
