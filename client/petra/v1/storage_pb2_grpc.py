@@ -204,8 +204,8 @@ class StorageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Pipeline(self, request_iterator, context):
-        """Many operations over one stream, each answered by its id with a status of its own. Answers may overtake one
-        another; operations on one key, and their answers, never do. The server stops reading while the client does not
+        """Many operations over one stream, each answered by its id with a status of its own. Operations on one key are done in
+        the order of the stream. Answers may overtake one another, except those to operations by columns on one key. The server stops reading while the client does not
         read its answers. Closing the sending side ends the stream once everything is answered.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

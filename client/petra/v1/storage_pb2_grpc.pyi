@@ -94,8 +94,8 @@ class StorageServiceStub:
     (NOT_AN_INTEGER, ...) fails the call, and nothing is changed.
     """
     Pipeline: _grpc.StreamStreamMultiCallable[_storage_pb2.PipelineRequest, _storage_pb2.PipelineResponse]
-    """Many operations over one stream, each answered by its id with a status of its own. Answers may overtake one
-    another; operations on one key, and their answers, never do. The server stops reading while the client does not
+    """Many operations over one stream, each answered by its id with a status of its own. Operations on one key are done in
+    the order of the stream. Answers may overtake one another, except those to operations by columns on one key. The server stops reading while the client does not
     read its answers. Closing the sending side ends the stream once everything is answered.
     """
 
@@ -150,8 +150,8 @@ class StorageServiceAsyncStub(StorageServiceStub):
     (NOT_AN_INTEGER, ...) fails the call, and nothing is changed.
     """
     Pipeline: _aio.StreamStreamMultiCallable[_storage_pb2.PipelineRequest, _storage_pb2.PipelineResponse]  # type: ignore[assignment]
-    """Many operations over one stream, each answered by its id with a status of its own. Answers may overtake one
-    another; operations on one key, and their answers, never do. The server stops reading while the client does not
+    """Many operations over one stream, each answered by its id with a status of its own. Operations on one key are done in
+    the order of the stream. Answers may overtake one another, except those to operations by columns on one key. The server stops reading while the client does not
     read its answers. Closing the sending side ends the stream once everything is answered.
     """
 
@@ -281,8 +281,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_storage_pb2.PipelineRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_storage_pb2.PipelineResponse], _abc.AsyncIterator[_storage_pb2.PipelineResponse]]:
-        """Many operations over one stream, each answered by its id with a status of its own. Answers may overtake one
-        another; operations on one key, and their answers, never do. The server stops reading while the client does not
+        """Many operations over one stream, each answered by its id with a status of its own. Operations on one key are done in
+        the order of the stream. Answers may overtake one another, except those to operations by columns on one key. The server stops reading while the client does not
         read its answers. Closing the sending side ends the stream once everything is answered.
         """
 

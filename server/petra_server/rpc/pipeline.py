@@ -1,7 +1,8 @@
 """The Pipeline stream: many operations a message, each answered by its id.
 
 Rules:
-- Operations are submitted in the order of the stream, so those on one key are done and answered in that order.
+- Operations are submitted in the order of the stream, so those on one key are done in that order, and those by columns
+  answered in it.
 - `load_bytes` counts operations not answered and answers not sent. While it is over the limit nothing more is taken: a
   message is submitted in slices of about what there is room for, and then the stream is not read, and HTTP/2 flow
   control stops the client. What slips through when answers are larger than the last ones is bounded by the account
