@@ -37,6 +37,9 @@ from petra_server.storage.keys import prefix_end
 from tests.server.actor.routing import Desk, Routed, routed
 from tests.server.storage.logs import FAILURE, HeldLog, Witness
 
+# Only a gate that forgets an answer takes so long.
+PATIENCE_SECONDS = 20
+
 
 class Gated:
     """A gate, and answers that are numbers."""
@@ -183,7 +186,7 @@ class TestFaultsOfCallers:
                     if not round_:
                         await on.witness.until("closed")
                 on.log.let_through(outcome, flushes=2)
-                assert len(await on.desk.all(4)) == 4
+                assert len(await asyncio.wait_for(on.desk.all(4), PATIENCE_SECONDS)) == 4
                 assert on.committer.failure is outcome
 
         asyncio.run(scenario())
