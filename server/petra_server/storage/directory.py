@@ -86,14 +86,14 @@ def open_directory(place: Place, clock: Clock) -> OpenDirectory:
         try:
             engine = Engine.open(place.path / _DIRECTORY, _family_names(actors), place.engine, create=False)
         except EngineOpenError as error:
-            raise StartupError(_open_failure(place.path, str(error))) from None
+            raise StartupError(open_failure(place.path, str(error))) from None
         try:
             return OpenDirectory(_read_meta(engine), engine, lock)
         except BaseException as error:
             with suppress(StorageFailed):
                 engine.close()
             if isinstance(error, StorageCorrupt | StorageFailed):
-                raise StartupError(_open_failure(place.path, error.message)) from None
+                raise StartupError(open_failure(place.path, error.message)) from None
             raise
     except BaseException:
         lock.close()
@@ -169,7 +169,7 @@ def _make_beside(place: Place, clock: Clock) -> None:
         engine.flush_wal()
         engine.close()
     except (EngineOpenError, StorageFailed) as error:
-        raise StartupError(_open_failure(place.path, str(error))) from None
+        raise StartupError(open_failure(place.path, str(error))) from None
     with marker.open("w") as out:
         json.dump({"format_version": FORMAT_VERSION, "actors": actors}, out)
         out.flush()
@@ -202,7 +202,7 @@ def _read_marker(place: Place) -> int:
     try:
         families = set(Engine.families(path / _DIRECTORY)) - {DEFAULT_FAMILY}
     except EngineOpenError as error:
-        raise StartupError(_open_failure(path, str(error))) from None
+        raise StartupError(open_failure(path, str(error))) from None
     if families != set(_family_names(actors)):
         raise StartupError(
             f"The data directory {path} is damaged: it should have {actors} actors, and RocksDB knows {len(families)}."
@@ -260,7 +260,8 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _open_failure(path: Path, message: str) -> str:
+def open_failure(path: Path, message: str) -> str:
+    """What to tell of an opening that failed with this message of RocksDB."""
     if "Corruption" in message:
         return (
             f"The data directory {path} is damaged ({message}). Restore it from a backup; or, to keep only what was"

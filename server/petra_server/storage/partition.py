@@ -22,7 +22,7 @@ from petra_server.errors import StartupError, StorageCorrupt, StorageFailed
 from petra_server.storage.batch import PARTITION_FAMILY, Batch
 from petra_server.storage.cache import EntryCache
 from petra_server.storage.committer import Committer
-from petra_server.storage.directory import OpenDirectory, Place, open_directory
+from petra_server.storage.directory import OpenDirectory, Place, open_directory, open_failure
 from petra_server.storage.disk import DiskGuard, disk_space
 from petra_server.storage.engine import EngineOptions, EngineStalled
 
@@ -76,9 +76,7 @@ class Partition:
         except (StorageCorrupt, StorageFailed) as error:
             with suppress(StorageFailed):
                 directory.close()
-            raise StartupError(
-                f"The data directory {options.path} cannot be opened ({error.message}) See the disk, then start again."
-            ) from None
+            raise StartupError(open_failure(options.path, error.message)) from None
         return partition
 
     def next_version(self) -> int:
