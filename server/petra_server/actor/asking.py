@@ -12,6 +12,7 @@ from petra_server.actor.operations import Operation, Reply
 from petra_server.actor.plans import Plan
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
+from petra_server.faults import internal_error
 
 
 class Gather:
@@ -34,7 +35,13 @@ class Gather:
         self._replies[call.tag] = outcome
         self._remaining -= 1
         if not self._remaining:
-            self._done(self._refusal or self._combine(self._replies))
+            self._done(self._refusal or self._combined())
+
+    def _combined(self) -> Reply | Refusal:
+        try:
+            return self._combine(self._replies)
+        except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
+            return internal_error("Answers could not be put together.")
 
 
 class Waiter:

@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from petra_server.actor.actor import Actor
+from petra_server.actor.asking import Gather
 from petra_server.actor.call import Call, Caller
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.operations import (
@@ -30,7 +32,7 @@ from petra_server.actor.operations import (
     Transact,
     TransactReply,
 )
-from petra_server.errors import Refusal, StorageFailed
+from petra_server.errors import Reason, Refusal, StorageFailed
 from petra_server.storage.batch import Batch
 from petra_server.storage.committer import Committer
 from petra_server.storage.keys import prefix_end
@@ -287,3 +289,15 @@ class TestMutationsThatFindNothing:
                     assert await on.do(make(on), sync=False) == [reply]
 
         asyncio.run(scenario())
+
+
+def test_parts_that_cannot_be_put_together_are_answered_all_the_same() -> None:
+    def combine(_: object) -> CountReply:
+        raise ZeroDivisionError
+
+    outcomes: list[object] = []
+    gather = Gather(1, combine, outcomes.append)
+    gather.answered(SimpleNamespace(tag=0), CountReply(1))  # type: ignore[arg-type]
+    [refusal] = outcomes
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is Reason.INTERNAL_ERROR
