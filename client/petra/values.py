@@ -138,8 +138,11 @@ def to_ttl_ms(ttl: Seconds | None, *, field: str = "ttl") -> int:
         return -(-ttl // _MILLISECOND)
     if isinstance(ttl, int):
         return ttl * 1_000
-    # Rounded first: 1.1 seconds are 1100.0000000000002 milliseconds by the arithmetic of floats.
-    return math.ceil(round(ttl * 1_000, 6)) or 1
+    milliseconds = ttl * 1_000
+    nearest = round(milliseconds)
+    # 1.1 seconds are 1100.0000000000002 milliseconds by the arithmetic of floats: that is no reason to round up.
+    close = math.isclose(milliseconds, nearest, rel_tol=1e-15, abs_tol=1e-6)
+    return max(1, nearest if close else math.ceil(milliseconds))
 
 
 @overload
@@ -196,7 +199,13 @@ def _plain(value: object) -> object:
         return value.model_dump(mode="json")  # type: ignore[attr-defined]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
-    raise _Unwritable(f"a {type(value).__name__} cannot be written as JSON; {_advice(value)}.")
+    raise _Unwritable(f"{_kind(value)} cannot be written as JSON; {_advice(value)}.")
+
+
+def _kind(value: object) -> str:
+    """The name of a value's type, with its article."""
+    name = type(value).__name__
+    return f"an {name}" if name[0] in "AEIOUaeiou" else f"a {name}"
 
 
 def _advice(value: object) -> str:
@@ -275,7 +284,7 @@ def _parts(value: object) -> Iterator[tuple[str, object]]:
 def _key_name(key: object) -> str:
     shown = _cut(repr(key))
     if key is not None and not isinstance(key, str | int | float):
-        raise _Unwritable(f"its key {shown} is a {type(key).__name__}; keys of a JSON object are strings.")
+        raise _Unwritable(f"its key {shown} is {_kind(key)}; keys of a JSON object are strings.")
     try:
         _dumps(key).encode()
     except ValueError as error:
@@ -299,4 +308,4 @@ def _sentence(value: object, error: Exception) -> str:
         case int():
             return "it has too many digits. Write it as a string."
         case _:
-            return f"a {type(value).__name__} could not be turned into JSON: {error}."
+            return f"{_kind(value)} could not be turned into JSON: {error}."
