@@ -1,4 +1,4 @@
-"""How long somebody tries again who was overtaken by others: optimistic updates and transactions. Pure but for chance."""
+"""How long somebody tries again who was overtaken by others: optimistic updates and transactions."""
 
 from __future__ import annotations
 

@@ -104,6 +104,7 @@ class Connector:
             await asyncio.wait((self._task,))
         if channel is not None:
             channel.close()
+            await channel.wait_closed()
 
     def abandon(self) -> None:
         """Lets go of the channel without touching its socket or loop: they belong to another process now."""

@@ -35,7 +35,6 @@ from petra._transport.target import Target
 from petra.errors import (
     ClientClosed,
     DeadlineExceeded,
-    InternalError,
     InvalidArgument,
     Overloaded,
     PermissionDenied,
@@ -63,7 +62,7 @@ _LONGEST_PAUSE = 1.0
 # Request ids are known to the server for ten minutes: a mutation is not sent again after most of that.
 _REQUEST_ID_SECONDS = 540.0
 # Errors of the stream that another connection would meet as well.
-_LASTING = (Unimplemented, PermissionDenied, InvalidArgument, InternalError)
+_LASTING = (Unimplemented, PermissionDenied, InvalidArgument)
 
 
 class Link:
@@ -308,7 +307,8 @@ class Link:
         for refused in response.errors:
             call = in_flight.pop(refused.id, None)
             if call is not None:
-                self._refused(call, from_operation_error(refused))
+                mutation = call.retry is not Retry.SAFE
+                self._refused(call, from_operation_error(refused, key=call.key, mutation=mutation))
         if self._answered_count == 0:
             self._connector.settled()
         self._answered_count += len(response.ids) + len(response.errors)
@@ -457,7 +457,9 @@ def _unknown(call: Call[Any]) -> str:
 
 def _doubted(call: Call[Any], error: PetraError) -> PetraError:
     """The error of a call; where an earlier attempt may have been applied, it says so."""
-    if not call.in_doubt or not isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded):
+    if error.outcome_unknown or not call.in_doubt:
+        return error
+    if not isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded):
         return error
     error.outcome_unknown = True
     error.args = (f"{error}{_unknown(call)}",)
