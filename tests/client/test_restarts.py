@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,45 @@ class Load:
             assert values[key] == number or values[key] in self.doubted.get(key, set()), key
 
 
+async def count(client: AsyncClient, load: Load, stop: asyncio.Event, seed: int) -> None:
+    chance = random.Random(seed)
+    while not stop.is_set():
+        name = f"counter-{chance.randrange(COUNTERS)}"
+        try:
+            await client.increment(name)
+        except PetraError as error:
+            load.increment_failed(name, error)
+        else:
+            load.counted[name] += 1
+            load.acknowledged += 1
+
+
+async def write(client: AsyncClient, load: Load, stop: asyncio.Event, writer: int) -> None:
+    key, number = f"writer-{writer}", 0
+    while not stop.is_set():
+        number += 1
+        try:
+            await client.set(key, number)
+        except PetraError as error:
+            load.write_failed(key, number, error)
+        else:
+            load.written[key] = number
+            load.doubted.pop(key, None)
+            load.acknowledged += 1
+
+
+def kill_and_start(server: ServerProcess, done: Callable[[], int], times: int) -> None:
+    """Lets the load do some work before, between and after the kills."""
+    for remaining in range(times, -1, -1):
+        goal = done() + 300
+        pause = threading.Event()
+        while done() < goal:
+            pause.wait(0.01)
+        if remaining:
+            server.kill()
+            server.start()
+
+
 @pytest.mark.parametrize("patient", [True, False], ids=["patient", "impatient"])
 def test_under_asyncio_each_increment_counts_once(tmp_path: Path, patient: bool) -> None:
     """Callers with patience never see an error; those without see typed ones that say when the outcome is unknown."""
@@ -59,46 +99,13 @@ def test_under_asyncio_each_increment_counts_once(tmp_path: Path, patient: bool)
     server = ServerProcess(tmp_path / "data", "--listen", address)
     load = Load()
 
-    async def count(client: AsyncClient, stop: asyncio.Event, seed: int) -> None:
-        chance = random.Random(seed)
-        while not stop.is_set():
-            name = f"counter-{chance.randrange(COUNTERS)}"
-            try:
-                await client.increment(name)
-            except PetraError as error:
-                load.increment_failed(name, error)
-            else:
-                load.counted[name] += 1
-                load.acknowledged += 1
-
-    async def write(client: AsyncClient, stop: asyncio.Event, writer: int) -> None:
-        key, number = f"writer-{writer}", 0
-        while not stop.is_set():
-            number += 1
-            try:
-                await client.set(key, number)
-            except PetraError as error:
-                load.write_failed(key, number, error)
-            else:
-                load.written[key] = number
-                load.doubted.pop(key, None)
-                load.acknowledged += 1
-
     async def scenario() -> None:
         async with AsyncClient(address, timeout=60 if patient else 0.2) as client:
             await client.connect()
             stop = asyncio.Event()
-            tasks = [asyncio.create_task(count(client, stop, seed)) for seed in range(TASKS)]
-            tasks += [asyncio.create_task(write(client, stop, writer)) for writer in range(TASKS)]
-            for _ in range(KILLS):
-                goal = load.acknowledged + 500
-                while load.acknowledged < goal:
-                    await asyncio.sleep(0.01)
-                await asyncio.to_thread(server.kill)
-                await asyncio.to_thread(server.start)
-            goal = load.acknowledged + 500
-            while load.acknowledged < goal:
-                await asyncio.sleep(0.01)
+            tasks = [asyncio.create_task(count(client, load, stop, seed)) for seed in range(TASKS)]
+            tasks += [asyncio.create_task(write(client, load, stop, writer)) for writer in range(TASKS)]
+            await asyncio.to_thread(kill_and_start, server, lambda: load.acknowledged, KILLS)
             stop.set()
             await asyncio.gather(*tasks)
         async with AsyncClient(address, timeout=30) as client:
@@ -117,29 +124,21 @@ def test_with_threads_each_increment_counts_once(tmp_path: Path) -> None:
     server = ServerProcess(tmp_path / "data", "--listen", address)
     stop = threading.Event()
     counts = [0] * 8
-    failures: list[BaseException] = []
+    failures: list[PetraError] = []
 
-    def count(client: Client, index: int) -> None:
-        try:
-            while not stop.is_set():
+    def visit(client: Client, index: int) -> None:
+        while not stop.is_set():
+            try:
                 client.increment("visits")
-                counts[index] += 1
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            failures.append(error)
+            except PetraError as error:
+                failures.append(error)
+            counts[index] += 1
 
     with server, Client(address, timeout=60) as client:
-        threads = [threading.Thread(target=count, args=(client, index)) for index in range(len(counts))]
+        threads = [threading.Thread(target=visit, args=(client, index)) for index in range(len(counts))]
         for thread in threads:
             thread.start()
-        for _ in range(2):
-            goal = sum(counts) + 200
-            while sum(counts) < goal and not failures:
-                stop.wait(0.01)
-            server.kill()
-            server.start()
-        goal = sum(counts) + 200
-        while sum(counts) < goal and not failures:
-            stop.wait(0.01)
+        kill_and_start(server, lambda: sum(counts), KILLS)
         stop.set()
         for thread in threads:
             thread.join()
