@@ -84,11 +84,11 @@ class Channel:
         return self._http2.draining is not None
 
     def open(self, path: str, handler: StreamHandler, metadata: Sequence[tuple[str, str]] = ()) -> Stream:
-        """Begins a call. Raises Unavailable when the connection takes no more."""
+        """Begins a call. Raises Unavailable when the connection takes no more, ResourceExhausted when many wait."""
         try:
             return self._http2.open(path, handler, metadata)
         except ConnectionEnded as ended:
-            raise Unavailable(str(ended)) from None
+            raise from_status(ended.status.code, ended.status.message, b"") from None
 
     async def unary(
         self, path: str, request: bytes, *, timeout: float, metadata: Sequence[tuple[str, str]] = ()

@@ -89,6 +89,16 @@ class Violation(Exception):
         self.code = code
 
 
+class NotHttp2(Violation):
+    """The first bytes of the peer are something else. The message completes "it does not speak HTTP/2: ..."."""
+
+    def __init__(self, data: bytes) -> None:
+        if data.startswith(b"\x15\x03"):
+            super().__init__("it answers in TLS")
+        else:
+            super().__init__(f"it answers {printable(data.splitlines()[0])!r}")
+
+
 def error_name(code: int) -> str:
     """The name of an error code, or its number when it has none."""
     return _ERROR_NAMES[code] if code < len(_ERROR_NAMES) else f"error {code}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # What a peer may have on its way in one stream: enough for a window of a gigabit over 100 ms.
 STREAM_WINDOW: Final = 16 << 20
 # Given back in steps of half of it, so that a frame costs no WINDOW_UPDATE.
-_LOW_WINDOW: Final = STREAM_WINDOW // 2
+LOW_STREAM_WINDOW: Final = STREAM_WINDOW // 2
 
 
 class StreamHandler(Protocol):
@@ -44,6 +44,7 @@ class Stream:
         "_connection",
         "_handler",
         "_last",
+        "_outbox",
         "_paused",
         "_prefix",
         "_queue",
@@ -61,6 +62,7 @@ class Stream:
     def __init__(self, connection: Http2Connection, handler: StreamHandler, header_block: bytes) -> None:
         # Set once.
         self._connection = connection
+        self._outbox = connection.outbox
         self._handler = handler
         self.header_block = header_block
         # Owned by the connection. The id is 0 until the peer allows one stream more.
@@ -90,21 +92,12 @@ class Stream:
         While `backlog_bytes` is not 0, whoever can should wait for `StreamHandler.writable`.
         """
         size = len(message) + PREFIX_BYTES
-        connection = self._connection
-        if (
-            self._ready
-            and size <= connection.frame_limit
-            and size <= connection.send_window
-            and size <= self.send_window
-        ):
-            connection.send_window -= size
+        outbox = self._outbox
+        if self._ready and size <= outbox.frame_limit and size <= outbox.window and size <= self.send_window:
+            outbox.window -= size
             self.send_window -= size
             frame = MESSAGE_HEAD.pack(size << 8, last, self.id, 0, size - PREFIX_BYTES) + message
-            collected = connection.collected
-            if collected is None:
-                connection.write(frame)
-            else:
-                collected.append(frame)
+            outbox.put(frame)
             if last:
                 self._last = True
                 self._ready = False
@@ -179,7 +172,7 @@ class Stream:
                 return
             self._handler.message(data[start:end])
             start = end
-        if start < stop:
+        if start < stop and not self.ended:
             self._prefix = data[start:stop]
 
     def _complete(self, data: bytes, start: int, stop: int) -> int:
@@ -222,10 +215,10 @@ class Stream:
         """Lets the peer send as much again, when it is worth a frame."""
         if self.receive_window < 0:
             raise frames.Violation("it sent more than the window of a stream", frames.FLOW_CONTROL_ERROR)
-        if self.receive_window < _LOW_WINDOW and not self._paused and not self.ended:
+        if self.receive_window < LOW_STREAM_WINDOW and not self._paused and not self.ended:
             increment = STREAM_WINDOW - self.receive_window
             self.receive_window = STREAM_WINDOW
-            self._connection.put(frames.window_update(self.id, increment))
+            self._outbox.put(frames.window_update(self.id, increment))
 
     def pause(self) -> None:
         """Gives no more window back: the peer may send what is left of it, at most `STREAM_WINDOW`, and then waits."""

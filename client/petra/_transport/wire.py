@@ -44,7 +44,7 @@ class Wire(asyncio.Protocol):
         self._keepalive_seconds = keepalive_seconds
         self._pong_seconds = pong_seconds
         self.http2 = Http2Connection(
-            _unconnected, peer=peer, authority=authority, secure=secure, user_agent=USER_AGENT, over=self._over
+            peer=peer, authority=authority, secure=secure, user_agent=USER_AGENT, over=self._over
         )
         # Done when the peer has shown that it speaks HTTP/2.
         self.greeting: asyncio.Future[None] = self._loop.create_future()
@@ -71,8 +71,7 @@ class Wire(asyncio.Protocol):
                 self.end(f"{self._peer} speaks TLS but does not offer HTTP/2 (ALPN h2).")
                 return
         self._transport.set_write_buffer_limits(high=_HIGH_WATER, low=_LOW_WATER)
-        self.http2.write = self._transport.write
-        self.http2.start()
+        self.http2.start(self._transport.write)
         self._watch(self._keepalive_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -82,7 +81,7 @@ class Wire(asyncio.Protocol):
             self.greeting.set_result(None)
 
     def pause_writing(self) -> None:
-        self.http2.pause_output()
+        self.http2.outbox.pause()
 
     def resume_writing(self) -> None:
         self.http2.resume_output()
@@ -131,7 +130,7 @@ class Wire(asyncio.Protocol):
         """Lets go of the connection in a forked process: nothing here will reach it, the loop, or the handlers."""
         self._ended = True
         self.on_lost = None
-        self.http2.write = _nowhere
+        self.http2.outbox.write = _nowhere
         self.http2.ended = GrpcStatus(UNAVAILABLE, "The connection belongs to the parent process.")
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
@@ -170,10 +169,6 @@ class Wire(asyncio.Protocol):
 
 # To collect a transport as garbage would complain that it is not closed.
 _abandoned: list[asyncio.Transport] = []
-
-
-def _unconnected(data: bytes) -> None:
-    raise RuntimeError("There is no connection yet.")
 
 
 def _nowhere(data: bytes) -> None:
