@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from petra._transport.calls import Call
+from petra._transport.ending import Ending
 from petra._transport.forks import forget_after_fork
 from petra._transport.link import Link
 from petra._transport.requests import Bulk
@@ -30,6 +31,7 @@ class Binding:
         self._connect_timeout = connect_timeout
         # Owned by the loop of the link.
         self._link: Link | None = None
+        self._ending: Ending | None = None
         self._closed = False
         forget_after_fork(self)
 
@@ -46,8 +48,9 @@ class Binding:
             raise RuntimeError(
                 "This client is in use on another event loop. Make one client for each loop, or use petra.Client."
             )
-        self._link = Link(self.target, timeout=self.timeout, connect_timeout=self._connect_timeout)
-        return self._link
+        link = self._link = Link(self.target, timeout=self.timeout, connect_timeout=self._connect_timeout)
+        self._ending = Ending(self, link)
+        return link
 
     async def call(self, call: Call[T], timeout: float | None) -> T:
         """Makes one call and answers with its result. Cancelling it disturbs no other."""
@@ -107,13 +110,14 @@ class Binding:
     async def close(self) -> None:
         """Ends the connection and answers everyone who waits. Later calls raise ClientClosed."""
         self._closed = True
-        link = self._link
-        if link is not None and not link.loop.is_closed():
-            await link.close()
+        link, ending = self._link, self._ending
+        if link is not None and ending is not None and not link.loop.is_closed():
+            await ending.come()
 
     def abandon(self) -> object:
         """After a fork: forgets the link."""
         link, self._link = self._link, None
+        ending, self._ending = self._ending, None
         if link is not None:
             link.abandon()
-        return link
+        return link, ending and ending.forget()
