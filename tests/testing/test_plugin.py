@@ -6,11 +6,17 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-# As strict as a user's configuration can be, this project's included.
+# As strict as a user's configuration can be. pytest-asyncio, where it is installed, wants to be configured.
 CONFIGURATION = """
 [pytest]
 filterwarnings = error
+addopts = --strict-config --strict-markers -p no:cacheprovider -p no:asyncio
+"""
+WITH_PYTEST_ASYNCIO = """
+[pytest]
+filterwarnings = error
 addopts = --strict-config --strict-markers -p no:cacheprovider
+asyncio_default_fixture_loop_scope = function
 """
 
 PLAIN = """
@@ -221,27 +227,29 @@ sys.modules["rocksdict"] = None
 """
 
 
-def run(pytester: pytest.Pytester, suite: str, *arguments: str, conftest: str = "") -> pytest.RunResult:
+def run(
+    pytester: pytest.Pytester, suite: str, *arguments: str, conftest: str = "", configuration: str = CONFIGURATION
+) -> pytest.RunResult:
     """Runs a suite in a process of its own."""
-    pytester.makeini(CONFIGURATION)
+    pytester.makeini(configuration)
     pytester.makepyfile(test_suite=suite, conftest=conftest)
     return pytester.runpytest_subprocess(*arguments)
 
 
-@pytest.mark.parametrize(
-    ("suite", "tests"),
-    [
-        pytest.param(PLAIN, 2, id="plain"),
-        pytest.param(ISOLATION, 5, id="isolation"),
-        pytest.param(CLOCK, 3, id="clock"),
-        pytest.param(ASYNCIO, 4, id="asyncio"),
-        pytest.param(RESTART, 1, id="restart"),
-        pytest.param(SETTINGS, 1, id="settings"),
-        pytest.param(UNUSED, 1, id="unused"),
-    ],
-)
-def test_a_suite_of_a_user_passes(pytester: pytest.Pytester, suite: str, tests: int) -> None:
-    run(pytester, suite).assert_outcomes(passed=tests)
+def test_suites_of_users_share_one_server(pytester: pytest.Pytester) -> None:
+    pytester.makeini(CONFIGURATION)
+    pytester.makepyfile(
+        test_plain=PLAIN, test_isolation=ISOLATION, test_clock=CLOCK, test_asyncio=ASYNCIO, test_restart=RESTART
+    )
+    pytester.runpytest_subprocess().assert_outcomes(passed=15)
+
+
+def test_settings_can_be_given(pytester: pytest.Pytester) -> None:
+    run(pytester, SETTINGS).assert_outcomes(passed=1)
+
+
+def test_whoever_does_not_use_it_does_not_load_it(pytester: pytest.Pytester) -> None:
+    run(pytester, UNUSED).assert_outcomes(passed=1)
 
 
 def test_with_the_pytest_plugin_of_anyio(pytester: pytest.Pytester) -> None:
@@ -251,13 +259,7 @@ def test_with_the_pytest_plugin_of_anyio(pytester: pytest.Pytester) -> None:
 
 def test_with_pytest_asyncio(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_asyncio")
-    run(pytester, PYTEST_ASYNCIO, "-o", "asyncio_default_fixture_loop_scope=function").assert_outcomes(passed=4)
-
-
-def test_all_in_one_session(pytester: pytest.Pytester) -> None:
-    pytester.makeini(CONFIGURATION)
-    pytester.makepyfile(test_plain=PLAIN, test_isolation=ISOLATION, test_clock=CLOCK, test_asyncio=ASYNCIO)
-    pytester.runpytest_subprocess().assert_outcomes(passed=14)
+    run(pytester, PYTEST_ASYNCIO, configuration=WITH_PYTEST_ASYNCIO).assert_outcomes(passed=4)
 
 
 def test_without_the_packages_of_the_server_it_says_what_to_install(pytester: pytest.Pytester) -> None:
