@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
+from petra._transport.arguments import checked_key
 from petra.server_info import ActorInfo, Limits, ServerInfo
 from petra.v1 import admin_pb2 as pb
 
@@ -15,11 +16,12 @@ DESCRIBE_ACTORS: Final = "/petra.v1.AdminService/DescribeActors"
 
 
 def namespaces_request(prefix: str, start_after: str) -> bytes:
-    return pb.ListNamespacesRequest(prefix=prefix, start_after=start_after).SerializeToString()
+    return pb.ListNamespacesRequest(prefix=checked_key(prefix, "prefix"), start_after=start_after).SerializeToString()
 
 
 def objects_request(namespace: str, prefix: str, start_after: str) -> bytes:
-    return pb.ListObjectsRequest(namespace=namespace, prefix=prefix, start_after=start_after).SerializeToString()
+    request = pb.ListObjectsRequest(namespace=namespace, prefix=checked_key(prefix, "prefix"), start_after=start_after)
+    return request.SerializeToString()
 
 
 def read_namespaces(data: bytes) -> tuple[list[str], bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, get_args
 
 from petra.errors import InvalidArgument
@@ -41,11 +41,21 @@ def algorithm_number(algorithm: Algorithm) -> pb.Algorithm:
         ) from None
 
 
-def checked_key(key: str) -> str:
-    """The key, when it can be sent. The server knows its length limits; an empty one is refused there too."""
+def checked_key(key: str, field: str = "key") -> str:
+    """A key or a bound of keys, when it can be sent. The server knows its length limits, and refuses an empty key."""
     if not isinstance(key, str):
-        raise InvalidArgument(f"A key is a str, not {type(key).__name__}: {key!r}.", field="key")
+        raise InvalidArgument(f"{field} is a str, not {type(key).__name__}: {key!r}.", field=field)
+    if not key.isascii():
+        _check_unicode(key, field)
     return key
+
+
+def unique_keys(keys: Iterable[str]) -> list[str]:
+    """The keys in their order, each once."""
+    if isinstance(keys, str):
+        # Its characters would be taken for keys.
+        raise InvalidArgument(f"keys are several: give [{keys!r}], or call the method for one key.", field="keys")
+    return list(dict.fromkeys(map(checked_key, keys)))
 
 
 def checked_name(name: str, field: str) -> str:
@@ -54,7 +64,17 @@ def checked_name(name: str, field: str) -> str:
         raise InvalidArgument(f"The name of the {field} is a str, not {type(name).__name__}.", field=field)
     if not name:
         raise InvalidArgument(f"The name of the {field} is empty. Give it one character at least.", field=field)
+    _check_unicode(name, field)
     return name
+
+
+def _check_unicode(text: str, field: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(
+            f"{field} {text!r} holds half of a surrogate pair, so it is no Unicode text and has no bytes.", field=field
+        ) from None
 
 
 def namespace_name(name: str) -> str:
@@ -63,8 +83,8 @@ def namespace_name(name: str) -> str:
     return "" if name == "default" else name
 
 
-def version_number(version: int) -> int:
-    return _whole(version, "if_version", 0, (1 << 64) - 1)
+def version_number(version: int, field: str = "if_version") -> int:
+    return _whole(version, field, 0, (1 << 64) - 1)
 
 
 def int64(number: int, field: str) -> int:

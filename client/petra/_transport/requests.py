@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
-from petra._transport.arguments import algorithm_number, checked_key, durability_number, int64, uint32, version_number
+from petra._transport.arguments import (
+    algorithm_number,
+    checked_key,
+    durability_number,
+    int64,
+    uint32,
+    unique_keys,
+    version_number,
+)
 from petra._transport.calls import (
     CONDITIONS,
     DURABILITIES,
@@ -183,17 +191,17 @@ class Requests:
 
     def get_many(self, keys: Iterable[str]) -> Bulk[dict[str, Value]]:
         """See get_entries."""
-        unique = list(dict.fromkeys(keys))
+        unique = unique_keys(keys)
         if not self.address.object:
-            return Bulk([self.get(key, _ABSENT) for key in unique], _named(unique))
+            return Bulk([Get(self.address, key, self.codec, _ABSENT) for key in unique], _named(unique))
         return Bulk(self.get_entries(unique).calls, _values)
 
     def get_entries(self, keys: Iterable[str]) -> Bulk[dict[str, Entry]]:
         """Flat keys are read one by one: columns of single reads cost least. An object's are read in one snapshot."""
-        unique = list(dict.fromkeys(keys))
+        unique = unique_keys(keys)
         if not self.address.object:
-            return Bulk([self.get_entry(key) for key in unique], _present)
-        message = pb.GetManyRequest(keys=map(checked_key, unique))
+            return Bulk([GetEntry(self.address, key, self.codec) for key in unique], _present)
+        message = pb.GetManyRequest(keys=unique)
         self._address_message(message)
         return Bulk([GetMany(self.address, message.SerializeToString(), self.codec)], merged)
 
@@ -206,7 +214,7 @@ class Requests:
         durability: Durability | None = None,
     ) -> Bulk[dict[str, int]]:
         ttl_ms = to_ttl_ms(ttl)
-        conditions = if_versions or {}
+        conditions = {key: version_number(version, field="if_versions") for key, version in (if_versions or {}).items()}
         unknown = [key for key in conditions if key not in items]
         if unknown:
             raise InvalidArgument(
@@ -222,7 +230,7 @@ class Requests:
         )
 
     def delete_many(self, keys: Iterable[str], *, durability: Durability | None = None) -> Bulk[int]:
-        unique = list(dict.fromkeys(map(checked_key, keys)))
+        unique = unique_keys(keys)
         return Bulk([self._delete_keys(part, self._durability(durability)) for part in self._parts(unique, len)], sum)
 
     def _set_items(self, items: Sequence[pb.SetItem], durability: pb.Durability) -> SetMany:
@@ -262,10 +270,10 @@ class Requests:
         page_token: bytes = b"",
     ) -> List:
         message = pb.ListRequest(
-            prefix=checked_key(prefix),
-            start=checked_key(start),
-            start_after=checked_key(start_after),
-            end=checked_key(end),
+            prefix=checked_key(prefix, "prefix"),
+            start=checked_key(start, "start"),
+            start_after=checked_key(start_after, "start_after"),
+            end=checked_key(end, "end"),
             reverse=reverse,
             limit=limit,
             keys_only=keys_only,
@@ -275,7 +283,7 @@ class Requests:
         return List(self.address, message.SerializeToString(), self.codec, keys_only)
 
     def clear(self, *, prefix: str = "", durability: Durability | None = None) -> Clear:
-        message = pb.ClearRequest(prefix=checked_key(prefix), durability=self._durability(durability))
+        message = pb.ClearRequest(prefix=checked_key(prefix, "prefix"), durability=self._durability(durability))
         self._address_message(message)
         return Clear(self.address, message.SerializeToString())
 
