@@ -49,6 +49,8 @@ _OPERATION_CODES: dict[Any, int] = {
     kind: code
     for code, kind in enumerate((Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact), start=1)
 }
+# The replies of single steps hold no tuples; they are the many.
+_FLAT_REPLIES = frozenset((SetReply, DeleteReply, IncrementReply, ThrottleReply))
 _TUPLE = 0
 
 
@@ -59,9 +61,8 @@ def fingerprint(operation: Operation, sync: bool) -> int:
 
 
 def pack_reply(reply: Reply) -> bytes:
-    # The replies of single steps hold no tuples; they are the many.
-    flat = isinstance(reply, SetReply | DeleteReply | IncrementReply | ThrottleReply)
-    packed: bytes = msgpack.packb((_REPLY_CODES[type(reply)], *reply) if flat else _to_wire(reply))
+    kind = type(reply)
+    packed: bytes = msgpack.packb((_REPLY_CODES[kind], *reply) if kind in _FLAT_REPLIES else _to_wire(reply))
     return packed
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeAlias
 
 from petra_server.actor.actor import Actor, Family
@@ -20,6 +21,7 @@ from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
 from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates, weight
+from petra_server.actor.recent import RecentRequests
 from petra_server.actor.turn import NeedsWrites, Turn, load
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed, deadline_passed
@@ -76,8 +78,11 @@ class Router:
         self.gate = OutputGate(partition.committer, on_failure)
         partition.committer.start(self.gate)
         count = partition.meta.actors
+        recent = RecentRequests()
         self.actors = [
-            Actor(index, count, Family(partition.engine, index), partition.cache.view(), partition.counts[index])
+            Actor(
+                index, count, Family(partition.engine, index), partition.cache.view(), recent, partition.counts[index]
+            )
             for index in range(count)
         ]
         # Owned by the loop.
@@ -168,27 +173,24 @@ class Router:
     def _step(self, groups: dict[Actor, list[Call]]) -> None:
         now_ms = self._clock.now_ms()
         batch = Batch()
-        finished = [self._run_turn(actor, calls, now_ms, batch) for actor, calls in groups.items()]
+        refusing = self._refusing
+        finished = [self._run_turn(actor, calls, now_ms, batch, refusing) for actor, calls in groups.items()]
         if batch:
             finished = self._store(batch, finished)
         for turn in finished:
             self._apply(turn)
-        pass_on = self.gate.pass_on
+        self.gate.pass_on(chain.from_iterable([turn.answers for turn in finished]))
         for turn in finished:
-            for call, outcome, generation in turn.answers:
-                if generation:
-                    pass_on(call, outcome, generation)
-                else:
-                    call.answer(outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
 
-    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
+    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch, refusing: bool) -> _Finished:
         gate = self.gate
         turn = Turn(
             actor.index,
             actor.family,
             actor.cache,
+            actor.requests,
             gate,
             self._partition.next_version,
             now_ms,
@@ -196,7 +198,6 @@ class Router:
             gate.pending(actor.any_generation),
         )
         answers: list[tuple[Call, Reply | Refusal, int]] = []
-        refusing = self._refusing
         for position, call in enumerate(calls):
             operation = call.operation
             kind = type(operation)
@@ -332,10 +333,11 @@ class Router:
         actor.operations += 1
         if call.sync:
             actor.written_generation = actor.barrier_generation = generation
-            self.gate.pass_on(call, CountReply(work.live), generation)
+            self.gate.pass_on([(call, CountReply(work.live), generation)])
         else:
             self._partition.committer.flush_later()
-            self.gate.pass_on(call, CountReply(work.live), self.gate.pending(actor.written_generation))
+            written = self.gate.pending(actor.written_generation)
+            self.gate.pass_on([(call, CountReply(work.live), written)])
 
 
 def _stalled() -> Refusal:

@@ -39,7 +39,8 @@ LIMITS = Limits(
 
 @pytest.fixture
 def requests() -> Requests:
-    actors = [Actor(index, 2, cast(Any, None), cast(Any, None), 0) for index in range(2)]
+    nothing = cast(Any, None)
+    actors = [Actor(index, 2, nothing, nothing, nothing, 0) for index in range(2)]
     return Requests(Addresses(actors, max_namespace_bytes=8, max_object_bytes=8), Checks(LIMITS))
 
 
