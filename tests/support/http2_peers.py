@@ -60,10 +60,12 @@ def grpc_messages(body: bytes | bytearray) -> list[bytes]:
     return found
 
 
-def client(written: bytearray | None = None, *, message_bytes: int = 64 << 20) -> Http2Connection:
+def client(
+    written: bytearray | None = None, *, message_bytes: int = 64 << 20, over: Callable[[], None] = lambda: None
+) -> Http2Connection:
     """A connection to `peer:1` that has sent its preface, and appends what it writes to `written`."""
     connection = Http2Connection(
-        peer="peer:1", authority="peer:1", secure=False, user_agent="test", message_bytes=message_bytes
+        peer="peer:1", authority="peer:1", secure=False, user_agent="test", message_bytes=message_bytes, over=over
     )
     connection.start((bytearray() if written is None else written).extend)
     return connection
@@ -91,9 +93,15 @@ def frames_in(data: bytes) -> Iterator[Frame]:
 class RawPeer:
     """A peer that sends whatever a test makes it send."""
 
-    def __init__(self, *, settings: Sequence[tuple[int, int]] = (), message_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Sequence[tuple[int, int]] = (),
+        message_bytes: int = 64 << 20,
+        over: Callable[[], None] = lambda: None,
+    ) -> None:
         self.written = bytearray()
-        self.connection = client(self.written, message_bytes=message_bytes)
+        self.connection = client(self.written, message_bytes=message_bytes, over=over)
         self._encoder = Encoder()
         self.send(frames.settings(settings))
         self.written.clear()
