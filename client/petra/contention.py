@@ -32,5 +32,5 @@ class Contention:
         pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._conflicts, 10)))  # noqa: S311
         self._conflicts += 1
         if self._clock() + pause >= self._deadline:
-            raise conflict
+            raise conflict from None
         return pause
