@@ -20,6 +20,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -349,9 +350,12 @@ class Link:
         """The server did not do it. Tries again where that may help and there is time."""
         pause = self._pause_after(call, error)
         if pause is None:
-            self._finish(call, _doubted(call, error))
+            # Anything else than these decides what became of it.
+            undecided = isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded)
+            self._finish(call, _doubted(call, error) if undecided else error)
             return
         call.attempts += 1
+        call.in_doubt |= error.outcome_unknown
         call.columns |= TIMEOUTS
         self._retries.add(call)
         self.loop.call_later(pause, self._again, call)
@@ -415,18 +419,20 @@ class Link:
     def _disconnected(self, error: PetraError) -> None:
         self._stream = None
         lost, self._in_flight = self._in_flight, {}
+        # A server that drains has answered everything it began; lasting errors are said instead of beginning.
+        untouched = error.reason == "DRAINING" or isinstance(error, _LASTING)
         again: list[Call[Any]] = []
         for call in lost.values():
+            call.in_doubt |= not untouched and call.retry is not Retry.SAFE
             if self._may_be_sent_again(call, error):
                 call.attempts += 1
-                call.in_doubt = call.retry is not Retry.SAFE
                 again.append(call)
         self._pending.extendleft(reversed(again))
         if isinstance(error, _LASTING):
             waiting, self._pending = self._pending, deque()
             for call in waiting:
                 if call.outcome is None:
-                    self._finish(call, _doubted(call, error))
+                    self._finish(call, _own(call, error))
         if self._pending:
             self._connector.want()
         self._make_room()
@@ -435,11 +441,11 @@ class Link:
         """Answers a call that must not be."""
         if isinstance(error, ResourceExhausted) and call.size_bytes > MESSAGE_BYTES:
             # It went alone, and is larger than the server takes.
-            self._finish(call, error)
+            self._finish(call, _own(call, error))
             return False
         started = call.deadline - (self._timeout if call.timeout is None else call.timeout)
-        too_old = call.retry is Retry.ONCE and self.loop.time() > started + _REQUEST_ID_SECONDS
-        if call.retry is Retry.NEVER or too_old:
+        too_old = self.loop.time() > started + _REQUEST_ID_SECONDS
+        if call.in_doubt and (call.retry is Retry.NEVER or too_old):
             message = f"The connection was lost before the {call.name} was answered: {error}{_unknown(call)}"
             self._finish(call, Unavailable(message, reason=error.reason, outcome_unknown=True))
             return False
@@ -455,12 +461,14 @@ def _unknown(call: Call[Any]) -> str:
     return "" if call.retry is Retry.SAFE else " It is not known whether it was applied."
 
 
+def _own(call: Call[Any], error: PetraError) -> PetraError:
+    """An error that ended the connection, as that of one call: each is raised, and changed, for itself."""
+    return _doubted(call, copy(error))
+
+
 def _doubted(call: Call[Any], error: PetraError) -> PetraError:
     """The error of a call; where an earlier attempt may have been applied, it says so."""
-    if error.outcome_unknown or not call.in_doubt:
-        return error
-    if not isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded):
-        return error
-    error.outcome_unknown = True
-    error.args = (f"{error}{_unknown(call)}",)
+    if call.in_doubt and not error.outcome_unknown:
+        error.outcome_unknown = True
+        error.args = (f"{error}{_unknown(call)}",)
     return error
