@@ -56,7 +56,7 @@ class Binding:
         """Makes one call and answers with its result. Cancelling it disturbs no other."""
         link = self.link
         if link.full:
-            await link.room(timeout)
+            timeout = await link.room((call,), timeout)
         call.timeout = timeout
         future = call.future = link.loop.create_future()
         link.submit(call)
@@ -73,7 +73,7 @@ class Binding:
             return
         link = self.link
         if link.full:
-            await link.room(timeout)
+            timeout = await link.room(calls, timeout)
         future = link.loop.create_future()
         left = len(calls)
 

@@ -21,7 +21,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
 
@@ -55,8 +55,12 @@ _PATIENCE = 0.001
 # Calls and bytes under way beyond which callers wait.
 _MOST_CALLS = 8_192
 _MOST_BYTES = 64 << 20
+# What a call has left at least that waited for room until the last moment.
+_LEAST_SECONDS = 0.001
 # Values up to this are not counted in bytes: the bound of calls bounds them.
 _UNCOUNTED_BYTES = 1_024
+# Calls given up before they are sent keep their place in the queue; beyond this many they are cleared out.
+_SLACK = 4_096
 # The first pause before a refused call is tried again, where the server names none; it doubles with each attempt.
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
@@ -64,6 +68,14 @@ _LONGEST_PAUSE = 1.0
 _REQUEST_ID_SECONDS = 540.0
 # Errors of the stream that another connection would meet as well.
 _LASTING = (Unimplemented, PermissionDenied, InvalidArgument)
+
+
+class _Waiter(NamedTuple):
+    """A caller that waits for room, and what it will submit."""
+
+    admitted: asyncio.Future[None]
+    calls: int
+    bytes: int
 
 
 class Link:
@@ -76,7 +88,7 @@ class Link:
         self.target = target
         self._timeout = timeout
         self._connector = Connector(
-            target, connect_timeout, up=self._connected, down=self._disconnected, wanted=lambda: bool(self._pending)
+            target, connect_timeout, up=self._connected, down=self._disconnected, wanted=lambda: self._live_calls > 0
         )
         self._deadlines = Deadlines(self.loop, timeout, self._expire)
         # Owned by the loop.
@@ -86,7 +98,7 @@ class Link:
         self._next_id = 1
         self._live_calls = 0
         self._live_bytes = 0
-        self._room_waiters: deque[asyncio.Future[None]] = deque()
+        self._room_waiters: deque[_Waiter] = deque()
         self._retries: set[Call[Any]] = set()
         self._flush_scheduled = False
         self._patience: asyncio.TimerHandle | None = None
@@ -127,30 +139,42 @@ class Link:
         if call.outcome is None:
             self._in_flight.pop(call.id, None)
             self._finish(call, ClientClosed("The call was cancelled."))
-            self._make_room()
+            self._given_up()
 
     @property
     def full(self) -> bool:
         """Whether callers should wait for `room` first."""
         return self._live_calls >= _MOST_CALLS or self._live_bytes >= _MOST_BYTES
 
-    async def room(self, timeout: float | None) -> None:
-        """Waits until there is room for one more call. Raises DeadlineExceeded, and ClientClosed."""
+    async def room(self, calls: Sequence[Call[Any]], timeout: float | None) -> float:
+        """Waits until calls may be submitted, which is then to be done at once. Returns what is left of the time-out.
+
+        Raises DeadlineExceeded, Unavailable, and ClientClosed.
+        """
         seconds = self._timeout if timeout is None else timeout
-        waiter = self.loop.create_future()
+        deadline = self.loop.time() + seconds
+        sizes = (len(call.value) for call in calls)
+        size = sum(size for size in sizes if size > _UNCOUNTED_BYTES)
+        waiter = _Waiter(self.loop.create_future(), len(calls), size)
         self._room_waiters.append(waiter)
         try:
-            async with asyncio.timeout(seconds):
-                await waiter
+            async with asyncio.timeout_at(deadline):
+                await waiter.admitted
         except TimeoutError:
+            self._give_back(waiter)
+            if self._stream is None:
+                raise self._connector.unreachable(seconds) from None
             raise DeadlineExceeded(
-                f"{self._live_calls} calls are under way, and none of them was answered within {seconds:g} s, so this"
-                " one was not sent. The server is behind; make fewer calls at a time."
+                f"{self._live_calls} calls are under way, and there was no room for another within {seconds:g} s, so it"
+                f" was not sent. {self.target} is behind; make fewer calls at a time."
             ) from None
-        finally:
-            if waiter.done() and not waiter.cancelled():
-                # Cancelled with room in its hand: that is the next one's.
-                self._make_room()
+        except asyncio.CancelledError:
+            self._give_back(waiter)
+            raise
+        # Counted again when they are submitted.
+        self._live_calls -= waiter.calls
+        self._live_bytes -= waiter.bytes
+        return max(_LEAST_SECONDS, deadline - self.loop.time())
 
     # The connection.
 
@@ -194,8 +218,8 @@ class Link:
                 self._finish(call, self._closed_error(call))
         while self._room_waiters:
             waiter = self._room_waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(ClientClosed("The client is closed."))
+            if not waiter.admitted.done():
+                waiter.admitted.set_exception(ClientClosed("The client is closed."))
         if stream is not None:
             stream.cancel()
         await self._connector.close()
@@ -396,17 +420,32 @@ class Link:
                 f"The {call.name} was not done within {seconds:g} s: {self.target} is behind. It was not applied."
             )
         self._finish(call, error)
+        self._given_up()
+
+    def _given_up(self) -> None:
+        """A call has left before its answer came: lets others in, and forgets it where it still waits."""
+        if len(self._pending) > 2 * self._live_calls + _SLACK:
+            self._pending = deque(call for call in self._pending if call.outcome is None)
+        self._deadlines.trim(self._live_calls)
         self._make_room()
 
     def _make_room(self) -> None:
-        """Lets as many callers in as there is room for."""
+        """Lets as many callers in as there is room for. What they will submit counts from now on."""
         waiters = self._room_waiters
-        room = _MOST_CALLS - self._live_calls
-        while waiters and room > 0 and self._live_bytes < _MOST_BYTES:
+        while waiters and not self.full:
             waiter = waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                room -= 1
+            if not waiter.admitted.done():
+                waiter.admitted.set_result(None)
+                self._live_calls += waiter.calls
+                self._live_bytes += waiter.bytes
+
+    def _give_back(self, waiter: _Waiter) -> None:
+        """The caller submits nothing. Where it was let in already, that is the next one's room."""
+        admitted = waiter.admitted
+        if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
+            self._live_calls -= waiter.calls
+            self._live_bytes -= waiter.bytes
+            self._make_room()
 
     # The life of the connection.
 
