@@ -103,6 +103,8 @@ class Connection(asyncio.Protocol):
         self._peer = peer
         self._h2 = H2Connection(H2Configuration(client_side=False))
         self._pipelines: dict[int, Pipeline] = {}
+        # Of each stream, what was read and not credited.
+        self._owed: dict[int, int] = {}
         self.transport: asyncio.Transport | None = None
         self.lost = asyncio.get_running_loop().create_future()
 
@@ -126,8 +128,9 @@ class Connection(asyncio.Protocol):
                 self._pipelines[event.stream_id] = Pipeline(self, event.stream_id)
                 self._h2.send_headers(event.stream_id, [(":status", "200"), ("content-type", "application/grpc")])
             elif isinstance(event, DataReceived):
+                self._owed[event.stream_id] = self._owed.get(event.stream_id, 0) + event.flow_controlled_length
                 if self._peer.credits:
-                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                    self.credit()
                 pipeline = self._pipelines.get(event.stream_id)
                 for message in pipeline.take(event.data) if pipeline else ():
                     self._peer.received(self._pipelines[event.stream_id], message)
@@ -145,9 +148,12 @@ class Connection(asyncio.Protocol):
         self._h2.send_headers(stream_id, headers, end_stream=True)
         self.flush()
 
-    def go_away(self) -> None:
-        """Says that no new streams are taken."""
-        self._h2.close_connection(last_stream_id=max(self._pipelines, default=0))
+    def credit(self) -> None:
+        """Gives back the windows of what was read."""
+        owed, self._owed = self._owed, {}
+        for stream_id, size in owed.items():
+            if stream_id in self._pipelines:
+                self._h2.acknowledge_received_data(size, stream_id)
         self.flush()
 
     def cut(self) -> None:
