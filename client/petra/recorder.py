@@ -153,9 +153,12 @@ def settle(steps: Iterable[tuple[Deferred[Any], Bulk[Any]]]) -> list[Value | Pet
     """Gives the operations their results, and lists them in order; an error stands in its place."""
     found: list[Value | PetraError] = []
     for deferred, bulk in steps:
-        deferred._resolve(bulk.result)
         try:
-            found.append(bulk.result())
+            result = bulk.result()
         except PetraError as error:
+            deferred._fail(error)
             found.append(error)
+        else:
+            deferred._succeed(result)
+            found.append(result)
     return found

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from petra._transport.arguments import algorithm_number, checked_key, int64, uint32, version_number
-from petra._transport.operations import Transact, throttled_of
+from petra._transport.operations import Transact, decoded, throttled_of
 from petra._transport.requests import Requests
 from petra.deferred import Deferred
 from petra.errors import InvalidArgument, VersionConflict
@@ -44,8 +43,8 @@ class Recording:
         self._required: dict[str, int] = {}
         self._operations: list[pb.Operation] = []
         self._deferred: list[tuple[Deferred[Any], _Read]] = []
-        # What a read of a key sees that was written here: an entry, None for deleted.
-        self._written: dict[str, Entry | None] = {}
+        # What a read of a key sees that was written here: what is to be stored, None for deleted.
+        self._written: dict[str, pb.SetItem | None] = {}
         # Keys whose value only the server will know.
         self._opaque: dict[str, str] = {}
         self._ended = False
@@ -62,7 +61,11 @@ class Recording:
                 field="key",
             )
         if key in self._written:
-            return True, self._written[key]
+            item = self._written[key]
+            # As it will be read: what the codec makes of it, whatever has become of the object that was given.
+            if item is None:
+                return True, None
+            return True, Entry(key, decoded(self._requests.codec, item.value, item.encoding), 0, None)
         return False, None
 
     def _saw(self, key: str, entry: Entry | None) -> None:
@@ -95,7 +98,7 @@ class Recording:
         if keep_ttl and ttl is not None:
             raise InvalidArgument("Give ttl or keep_ttl, not both.", field="keep_ttl")
         item = self._requests.item(key, value, to_ttl_ms(ttl), None, keep_ttl)
-        self._wrote(key, Entry(key, value, 0, None))
+        self._wrote(key, item)
         return self._record(pb.Operation(set=item), lambda result: result.set.version)
 
     def delete(self, key: str) -> Deferred[bool]:
@@ -167,7 +170,7 @@ class Recording:
                     raise conflict
             raise Overtaken(conflicts[0])
         for (deferred, read), result in zip(self._deferred, response.results, strict=True):
-            deferred._resolve(partial(read, result))
+            deferred._succeed(read(result))
 
     def _check_open(self) -> None:
         if self._ended:
@@ -175,9 +178,9 @@ class Recording:
                 "This transaction has ended. Use it only within the function that was given to transact."
             )
 
-    def _wrote(self, key: str, entry: Entry | None) -> None:
+    def _wrote(self, key: str, item: pb.SetItem | None) -> None:
         self._opaque.pop(key, None)
-        self._written[key] = entry
+        self._written[key] = item
 
     def _record(self, operation: pb.Operation, read: Callable[[pb.OperationResult], T]) -> Deferred[T]:
         self._check_open()

@@ -72,7 +72,11 @@ class BlockingBinding:
             link, self._link = self._link, None
             portal = self._portal
         if link is not None and portal is not None and portal is shared_portal.portal:
-            portal.run(link.close())
+            if portal.is_own_thread:
+                # In a finalizer: to wait here would be to wait for itself.
+                portal.discard(link)
+            else:
+                portal.run(link.close())
 
     def abandon(self) -> object:
         """After a fork: forgets the link, and the lock, which another thread may have held."""
@@ -80,7 +84,9 @@ class BlockingBinding:
         link, self._link = self._link, None
         if link is not None:
             link.abandon()
-        return link, self._discard
+        if self._discard is not None:
+            self._discard.detach()
+        return link
 
     def _current(self) -> Link:
         """The link; a new one when there is none, or when its loop has ended."""
@@ -101,6 +107,8 @@ class BlockingBinding:
 
     def _make(self, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         link = self._current()
+        if self._portal is not None:
+            self._portal.check_thread()
         answered = threading.Lock()
         answered.acquire()
         if len(calls) == 1:
@@ -110,11 +118,11 @@ class BlockingBinding:
             _notify_after_all(calls, timeout, answered.release)
         try:
             link.submit_from_thread(calls)
-        except RuntimeError:
-            raise ClientClosed("The interpreter is shutting down.") from None
-        try:
             in_time = answered.acquire(timeout=(self.timeout if timeout is None else timeout) + _GRACE)
-        except BaseException:
+        except BaseException as error:
+            if link.loop.is_closed():
+                raise ClientClosed("The interpreter is shutting down.") from error
+            # Interrupted: what was not sent yet is not to be sent.
             link.loop.call_soon_threadsafe(_give_up, link, calls)
             raise
         if not in_time:

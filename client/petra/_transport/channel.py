@@ -73,6 +73,9 @@ class Channel:
             # Whoever is cancelled in the very tick of the greeting has a connection, and nobody to give it to.
             if not made or wire.http2.ended:
                 wire.end(f"No connection to {peer}.", at_once=True)
+        if wire.http2.ended is not None:
+            # It has gone since the greeting, and nobody was told.
+            raise Unavailable(wire.http2.ended.message)
         wire.on_lost = on_lost
         return cls(wire, peer)
 

@@ -131,8 +131,13 @@ class Link:
         """Takes calls from any thread. Raises RuntimeError when the loop is closed."""
         self._incoming.append(calls)
         if not self._incoming_scheduled:
-            self._incoming_scheduled = True
-            self.loop.call_soon_threadsafe(self._take_incoming)
+            try:
+                self._incoming_scheduled = True
+                self.loop.call_soon_threadsafe(self._take_incoming)
+            except BaseException:
+                # Ctrl-C may come in between.
+                self._incoming_scheduled = False
+                raise
 
     def give_up(self, call: Call[Any]) -> None:
         """Nobody waits for this call any more."""

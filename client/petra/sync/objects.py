@@ -319,7 +319,7 @@ class Transaction(Recording):
         return default if entry is None else entry.value
 
     def get_entry(self, key: str) -> Entry | None:
-        """As `get`, with version and expiry. What this transaction has written itself has version 0."""
+        """As `get`, with version and expiry. What this transaction has written has version 0 and no expiry yet."""
         known, entry = self._look_up(key)
         if not known:
             entry = self._entries.get_entry(key, timeout=self._contention.left())
