@@ -155,12 +155,12 @@ def duration_text(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.3g} s"
     rest = int(seconds)
-    parts: list[str] = []
+    counts: list[tuple[int, str]] = []
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2])
+        if count or counts:
+            counts.append((count, unit))
+    return " ".join(f"{count} {unit}" for count, unit in counts[:2] if count)
 
 
 def table(rows: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def _head(address: str, shown: Figures, note: str) -> Panel:
 
 
 def _totals(shown: Figures, history: Sequence[float]) -> Panel:
-    grid = Table.grid(padding=(0, 2))
+    grid = Table.grid(padding=(0, 1))
     for _ in range(3):
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(justify="right", no_wrap=True, min_width=9)

@@ -7,7 +7,6 @@ is interrupted, is written again by the next one, with the same values.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 # Enough for the server to flush one while it takes in the next ones.
 _BATCHES_IN_FLIGHT: Final = 4
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-# The server's clock is asked for again after so long: the two need not run alike.
-_CLOCK_SECONDS: Final = 10.0
 
 
 @dataclass(slots=True)
@@ -37,33 +34,11 @@ class Outcome:
     broken: list[Broken] = field(default_factory=list)
 
 
-class ServerClock:
-    """The server's time, in milliseconds since the Unix epoch."""
-
-    def __init__(self, client: AsyncClient, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = client
-        self._clock = clock
-        self._ahead_ms = 0.0
-        self._asked_at: float | None = None
-
-    async def now_ms(self) -> int:
-        """The time now."""
-        if self._asked_at is None or self._clock() - self._asked_at > _CLOCK_SECONDS:
-            began = self._clock()
-            now = (await self._client.info()).now
-            self._asked_at = self._clock()
-            # It was that time somewhere between question and answer.
-            middle = (began + self._asked_at) / 2
-            self._ahead_ms = (now - _EPOCH) / timedelta(milliseconds=1) - middle * 1_000
-        return round(self._clock() * 1_000 + self._ahead_ms)
-
-
 class Importer:
     """Writes batches. `client` must take values as they are stored."""
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        self._clock = ServerClock(client)
 
     async def run(self, batches: AsyncIterator[Batch], note: Callable[[Batch, Outcome], Awaitable[bool]]) -> None:
         """Writes all batches; `note` is told of each in order, and says whether to go on. Raises PetraError."""
@@ -93,7 +68,7 @@ class Importer:
         outcome = Outcome(broken=list(batch.broken))
         if not batch.lines:
             return outcome
-        now_ms = await self._clock.now_ms()
+        now_ms = await self._now_ms() if any(line.item.expires_at_ms for line in batch.lines) else 0
         outcome.expired = [line for line in batch.lines if 0 < line.item.expires_at_ms <= now_ms]
         live = [line for line in batch.lines if not 0 < line.item.expires_at_ms <= now_ms]
         # Of lines with the same key the last one counts. They are not written one after the other.
@@ -134,6 +109,10 @@ class Importer:
             outcome.broken.append(Broken(line.before.lines + 1, line.text, str(error), line.before))
         else:
             outcome.imported += 1
+
+    async def _now_ms(self) -> int:
+        """The server's time. Entries live longer than they should by what passes until it has written them."""
+        return ((await self._client.info()).now - _EPOCH) // timedelta(milliseconds=1)
 
     def _entries(self, line: Line) -> AsyncNamespace | AsyncObject:
         namespace, object_name, _ = line.item.spot

@@ -28,7 +28,8 @@ class Journal:
         self.stopped_by: Broken | None = None
         self.said_entries: int | None = None
         self._position_path = position_path
-        self._saved_at = time.monotonic()
+        # The first note is saved at once, and so tells early whether it can be.
+        self._saved_at = float("-inf")
         self._aside: IO[bytes] | None = None
         if broken_path is not None:
             self._aside = broken_path.open("r+b" if reached.broken_bytes else "wb")
