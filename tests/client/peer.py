@@ -21,9 +21,7 @@ from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError
 
 from petra.v1 import storage_pb2 as pb
-
-# Only what hangs takes so long.
-PATIENCE_S = 20
+from tests.client.waiting import PATIENCE_S
 
 Behaviour = Callable[["Pipeline", pb.PipelineRequest], None]
 

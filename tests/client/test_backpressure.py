@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from petra import AsyncClient
-from petra._transport import link as links
+from petra._transport import admission
 from petra._transport.link import Link
 from petra.errors import ClientClosed, DeadlineExceeded, PetraError, Unavailable
-from tests.client.peer import PATIENCE_S, Peer, agree
+from tests.client.peer import Peer, agree
+from tests.client.waiting import PATIENCE_S, until
 from tests.support.ports import free_port
 from tests.support.server import ServerProcess
 
@@ -28,12 +29,6 @@ def link_of(client: AsyncClient) -> Link:
     return link
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_S):
-        while not holds():  # noqa: ASYNC110 - nothing tells of it
-            await asyncio.sleep(0.005)
-
-
 @asynccontextmanager
 async def watched(client: AsyncClient) -> AsyncIterator[list[tuple[int, int]]]:
     """The most calls and bytes under way, and the most bytes that wait for the socket, while it runs."""
@@ -43,7 +38,7 @@ async def watched(client: AsyncClient) -> AsyncIterator[list[tuple[int, int]]]:
         while True:
             link = link_of(client)
             calls, size = most[0]
-            most[0] = max(calls, link._live_calls), max(size, link._live_bytes)
+            most[0] = max(calls, link._admission.calls), max(size, link._admission.bytes)
             await asyncio.sleep(0)
 
     watcher = asyncio.create_task(watch())
@@ -55,15 +50,15 @@ async def watched(client: AsyncClient) -> AsyncIterator[list[tuple[int, int]]]:
 async def test_more_calls_than_may_be_under_way_wait_for_room_and_are_all_answered() -> None:
     async with Peer() as peer, AsyncClient(peer.address, timeout=60) as client:
         await client.connect()
-        count = 3 * links._MOST_CALLS
+        count = 3 * admission.MOST_CALLS
         async with watched(client) as most:
             tasks = [asyncio.create_task(client.increment(f"{number}")) for number in range(count)]
-            await until(lambda: len(link_of(client)._room_waiters) == count - links._MOST_CALLS)
+            await until(lambda: len(link_of(client)._admission._waiters) == count - admission.MOST_CALLS)
             peer.behaviour = agree
             while peer._waiting.qsize():
                 agree(*await peer.next())
             assert len(await asyncio.gather(*tasks)) == count
-        assert most[0][0] == links._MOST_CALLS
+        assert most[0][0] == admission.MOST_CALLS
         assert [key for message in peer.messages for key in message.keys] == [f"{number}" for number in range(count)]
 
 
@@ -74,14 +69,14 @@ async def test_more_bytes_than_may_be_under_way_wait_for_room() -> None:
         async with watched(client) as most:
             tasks = [asyncio.create_task(client.set(f"{number}", value)) for number in range(100)]
             # A small one waits as well: whoever came first goes first.
-            await until(lambda: len(link_of(client)._room_waiters) == 100 - links._MOST_BYTES // len(value))
+            await until(lambda: len(link_of(client)._admission._waiters) == 100 - admission.MOST_BYTES // len(value))
             small = asyncio.create_task(client.increment("small"))
             peer.behaviour = agree
             while peer._waiting.qsize():
                 agree(*await peer.next())
             assert await asyncio.gather(*tasks, small) == [1] * 101
-        assert most[0][1] <= links._MOST_BYTES + len(value)
-        assert link_of(client)._live_bytes == 0
+        assert most[0][1] <= admission.MOST_BYTES + len(value)
+        assert link_of(client)._admission.bytes == 0
 
 
 class TestADeafServer:
@@ -122,7 +117,7 @@ class TestADeafServer:
             assert await asyncio.gather(*tasks) == [1] * 20
 
     async def test_who_waits_for_room_in_vain_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "_MOST_CALLS", 2)
+        monkeypatch.setattr(admission, "MOST_CALLS", 2)
         async with Peer() as peer, AsyncClient(peer.address) as client:
             await client.connect()
             held = [asyncio.create_task(client.increment("held")) for _ in range(2)]
@@ -137,7 +132,7 @@ class TestADeafServer:
             assert [list(message.keys) for message in peer.messages] == [["held", "held"]]
 
     async def test_time_in_the_queue_is_part_of_the_time_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "_MOST_CALLS", 1)
+        monkeypatch.setattr(admission, "MOST_CALLS", 1)
         async with Peer() as peer, AsyncClient(peer.address) as client:
             await client.connect()
             loop = asyncio.get_running_loop()
@@ -145,7 +140,7 @@ class TestADeafServer:
             told = await peer.next()
             begun = loop.time()
             waiting = asyncio.create_task(client.increment("waiting", timeout=60))
-            await until(lambda: bool(link_of(client)._room_waiters))
+            await until(lambda: bool(link_of(client)._admission._waiters))
             agree(*told)
             told = await peer.next()
             (call,) = link_of(client)._in_flight.values()
@@ -154,17 +149,17 @@ class TestADeafServer:
             await asyncio.gather(held, waiting)
 
     async def test_room_of_one_who_is_cancelled_is_the_next_ones(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "_MOST_CALLS", 1)
+        monkeypatch.setattr(admission, "MOST_CALLS", 1)
         async with Peer() as peer, AsyncClient(peer.address, timeout=60) as client:
             await client.connect()
             held = asyncio.create_task(client.increment("held"))
             told = await peer.next()
             waiting = [asyncio.create_task(client.increment(f"{number}")) for number in range(4)]
-            await until(lambda: len(link_of(client)._room_waiters) == 4)
+            await until(lambda: len(link_of(client)._admission._waiters) == 4)
             waiting[0].cancel()
             agree(*told)
             # The next in line is let in with the answer, and is cancelled in the same tick.
-            await until(lambda: len(link_of(client)._room_waiters) == 2)
+            await until(lambda: len(link_of(client)._admission._waiters) == 2)
             waiting[1].cancel()
             peer.behaviour = agree
             while peer._waiting.qsize():
@@ -172,7 +167,7 @@ class TestADeafServer:
             await asyncio.wait(waiting)
             assert [task.cancelled() for task in waiting[::2]] == [True, False]
             assert [await waiting[2], await waiting[3], await held] == [1, 1, 1]
-            assert link_of(client)._live_calls == 0
+            assert link_of(client)._admission.calls == 0
 
 
 class TestNobodyThere:
@@ -185,7 +180,7 @@ class TestNobodyThere:
                     call.cancel()
                 await asyncio.wait(calls)
             link = link_of(client)
-            assert link._live_calls == 0
+            assert link._admission.calls == 0
             assert len(link._pending) <= 4_096
             assert len(link._deadlines._queue) <= 4_096
             assert not link._in_flight
@@ -205,7 +200,7 @@ class TestNobodyThere:
             await until(lambda: link._connector._task is None)
 
     async def test_who_waits_for_room_learns_that_the_server_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(links, "_MOST_CALLS", 1)
+        monkeypatch.setattr(admission, "MOST_CALLS", 1)
         async with AsyncClient(f"127.0.0.1:{free_port()}", timeout=60) as client:
             held = asyncio.create_task(client.increment("held"))
             with pytest.raises(Unavailable, match="refused"):
@@ -213,7 +208,7 @@ class TestNobodyThere:
             with pytest.raises(Unavailable, match="refused"):
                 await client.increment("late", timeout=0.05)
             waiting = asyncio.create_task(client.increment("waiting"))
-            await until(lambda: len(link_of(client)._room_waiters) == 1)
+            await until(lambda: len(link_of(client)._admission._waiters) == 1)
             await client.close()
             for task in (held, waiting):
                 with pytest.raises(ClientClosed):
@@ -235,7 +230,7 @@ async def test_a_server_that_stands_still_and_goes_on(tmp_path: Path) -> None:
                         return_exceptions=True,
                     )
                 assert all(isinstance(outcome, DeadlineExceeded | Unavailable) for outcome in outcomes)
-                assert most[0][1] <= links._MOST_BYTES + len(value)
+                assert most[0][1] <= admission.MOST_BYTES + len(value)
             finally:
                 server.send_signal(signal.SIGCONT)
             sent = sum(isinstance(outcome, PetraError) and outcome.outcome_unknown for outcome in outcomes[60:])
@@ -247,5 +242,5 @@ async def test_a_server_that_stands_still_and_goes_on(tmp_path: Path) -> None:
             link = link_of(client)
             del outcomes
             gc.collect()
-            assert (link._live_calls, link._live_bytes) == (0, 0)
+            assert (link._admission.calls, link._admission.bytes) == (0, 0)
             assert not link._in_flight

@@ -13,7 +13,8 @@ from petra import AsyncClient
 from petra._transport import link as links
 from petra.errors import DeadlineExceeded, PetraError, Unavailable
 from petra.v1 import storage_pb2 as pb
-from tests.client.peer import PATIENCE_S, Peer, agree
+from tests.client.peer import Peer, agree
+from tests.client.waiting import PATIENCE_S
 from tests.support.ports import free_port
 
 SOON = 0.05

@@ -10,7 +10,8 @@ from petra import AsyncClient, Encoding, JSONCodec
 from petra._transport.packing import MESSAGE_CALLS
 from petra.errors import InvalidArgument
 from petra.v1 import storage_pb2 as pb
-from tests.client.peer import PATIENCE_S, Peer, agree
+from tests.client.peer import Peer, agree
+from tests.client.waiting import PATIENCE_S
 
 
 def stand_still() -> None:
