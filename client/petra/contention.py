@@ -23,10 +23,16 @@ class Contention:
         self._began = clock()
         self._deadline = self._began + timeout
         self._conflicts = 0
+        self._conflict: VersionConflict | None = None
 
     def left(self) -> float:
-        """The seconds left. Raises DeadlineExceeded when there are none: nothing more is to be sent then."""
+        """The seconds left. When there are none, nothing more is to be sent.
+
+        Raises the last conflict then, if there was one, and DeadlineExceeded otherwise.
+        """
         left = self._deadline - self._clock()
+        if left <= 0 and self._conflict is not None:
+            raise self._conflict from None
         if left <= 0:
             raise DeadlineExceeded("The time is over before the last step, which was not sent: nothing was changed.")
         return left
@@ -38,6 +44,7 @@ class Contention:
         """
         pause = random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._conflicts, 10)))  # noqa: S311
         self._conflicts += 1
+        self._conflict = conflict
         now = self._clock()
         took, self._began = now - self._began, now + pause
         if self._began + 2 * took >= self._deadline:

@@ -38,11 +38,11 @@ def leftovers(link: Link) -> dict[str, int]:
         "in flight": link._in_flight,
         "retries": link._retries,
         "incoming": link._incoming,
-        "waiters": link._room_waiters,
+        "waiters": link._admission._waiters,
         "deadlines": link._deadlines._queue,
     }
     counts = {name: len(list(collection)) for name, collection in collections.items()}
-    return {**counts, "live calls": link._live_calls, "live bytes": link._live_bytes}
+    return {**counts, "live calls": link._admission.calls, "live bytes": link._admission.bytes}
 
 
 async def round_of_calls(client: AsyncClient, chance: random.Random, before: list[int]) -> int:

@@ -6,13 +6,14 @@ Any thread may use it. Calls of several threads are packed together.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from petra._transport.calls import Call
 from petra._transport.forks import forget_after_fork
-from petra._transport.link import Link
+from petra._transport.link import LEAST_SECONDS, Link, parts
 from petra._transport.portal import Portal, shared_portal
 from petra._transport.requests import Bulk
 from petra._transport.target import Target
@@ -52,8 +53,10 @@ class BlockingBinding:
 
     def group(self, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         """Makes calls together, in order, and returns when each has its outcome."""
-        if calls:
-            self._make(calls, timeout)
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        for part in parts(calls):
+            self._make(part, timeout)
+            timeout = max(LEAST_SECONDS, deadline - time.monotonic())
 
     def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing."""

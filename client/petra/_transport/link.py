@@ -19,12 +19,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Any, NamedTuple
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from petra._transport import doubts
+from petra._transport.admission import Admission
 from petra._transport.calls import TIMEOUTS, Answer, Call, Retry
 from petra._transport.channel import Channel
 from petra._transport.connector import Connector
@@ -52,13 +54,10 @@ _PIPELINE = "/petra.v1.StorageService/Pipeline"
 _WINDOW = 2
 # After so many seconds, messages that are not answered do not count any more.
 _PATIENCE = 0.001
-# Calls and bytes under way beyond which callers wait.
-_MOST_CALLS = 8_192
-_MOST_BYTES = 64 << 20
 # What a call has left at least that waited for room until the last moment.
-_LEAST_SECONDS = 0.001
-# Values up to this are not counted in bytes: the bound of calls bounds them.
-_UNCOUNTED_BYTES = 1_024
+LEAST_SECONDS = 0.001
+# Calls of one group that are under way at once.
+_GROUP_CALLS = 4_096
 # Calls given up before they are sent keep their place in the queue; beyond this many they are cleared out.
 _SLACK = 4_096
 # The first pause before a refused call is tried again, where the server names none; it doubles with each attempt.
@@ -70,12 +69,9 @@ _REQUEST_ID_SECONDS = 540.0
 _LASTING = (Unimplemented, PermissionDenied, InvalidArgument)
 
 
-class _Waiter(NamedTuple):
-    """A caller that waits for room, and what it will submit."""
-
-    admitted: asyncio.Future[None]
-    calls: int
-    bytes: int
+def parts(calls: Sequence[Call[Any]]) -> Iterator[Sequence[Call[Any]]]:
+    """What of a group is under way at once: however large it is, others have their turn."""
+    return (calls[start : start + _GROUP_CALLS] for start in range(0, len(calls), _GROUP_CALLS))
 
 
 class Link:
@@ -88,7 +84,11 @@ class Link:
         self.target = target
         self._timeout = timeout
         self._connector = Connector(
-            target, connect_timeout, up=self._connected, down=self._disconnected, wanted=lambda: self._live_calls > 0
+            target,
+            connect_timeout,
+            up=self._connected,
+            down=self._disconnected,
+            wanted=lambda: self._admission.calls > 0,
         )
         self._deadlines = Deadlines(self.loop, timeout, self._expire)
         # Owned by the loop.
@@ -96,10 +96,10 @@ class Link:
         self._pending: deque[Call[Any]] = deque()
         self._in_flight: dict[int, Call[Any]] = {}
         self._next_id = 1
-        self._live_calls = 0
-        self._live_bytes = 0
-        self._room_waiters: deque[_Waiter] = deque()
+        self._admission = Admission()
         self._retries: set[Call[Any]] = set()
+        # Some that wait to be sent were sent before, and may have been applied.
+        self._some_in_doubt = False
         self._flush_scheduled = False
         self._patience: asyncio.TimerHandle | None = None
         # Where each message not answered ends, counted in calls sent on this stream.
@@ -118,10 +118,7 @@ class Link:
             call.finish(ClientClosed("The client is closed."))
             return
         self._deadlines.add(call)
-        self._live_calls += 1
-        size = len(call.value)
-        if size > _UNCOUNTED_BYTES:
-            self._live_bytes += size
+        self._admission.enter(call)
         self._pending.append(call)
         if not self._flush_scheduled:
             self._flush_scheduled = True
@@ -149,7 +146,7 @@ class Link:
     @property
     def full(self) -> bool:
         """Whether callers should wait for `room` first."""
-        return self._live_calls >= _MOST_CALLS or self._live_bytes >= _MOST_BYTES
+        return self._admission.full
 
     async def room(self, calls: Sequence[Call[Any]], timeout: float | None) -> float:
         """Waits until calls may be submitted, which is then to be done at once. Returns what is left of the time-out.
@@ -158,28 +155,16 @@ class Link:
         """
         seconds = self._timeout if timeout is None else timeout
         deadline = self.loop.time() + seconds
-        sizes = (len(call.value) for call in calls)
-        size = sum(size for size in sizes if size > _UNCOUNTED_BYTES)
-        waiter = _Waiter(self.loop.create_future(), len(calls), size)
-        self._room_waiters.append(waiter)
         try:
-            async with asyncio.timeout_at(deadline):
-                await waiter.admitted
+            await self._admission.room(calls, deadline)
         except TimeoutError:
-            self._give_back(waiter)
             if self._stream is None:
                 raise self._connector.unreachable(seconds) from None
             raise DeadlineExceeded(
-                f"{self._live_calls} calls are under way, and there was no room for another within {seconds:g} s, so it"
-                f" was not sent. {self.target} is behind; make fewer calls at a time."
+                f"{self._admission.calls} calls are under way, and there was no room for another within {seconds:g} s,"
+                f" so it was not sent. {self.target} is behind; make fewer calls at a time."
             ) from None
-        except asyncio.CancelledError:
-            self._give_back(waiter)
-            raise
-        # Counted again when they are submitted.
-        self._live_calls -= waiter.calls
-        self._live_bytes -= waiter.bytes
-        return max(_LEAST_SECONDS, deadline - self.loop.time())
+        return max(LEAST_SECONDS, deadline - self.loop.time())
 
     # The connection.
 
@@ -193,13 +178,20 @@ class Link:
 
     async def unary(self, path: str, request: bytes, timeout: float | None = None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing and so may be made again."""
-        deadline = self.loop.time() + (self._timeout if timeout is None else timeout)
+        seconds = self._timeout if timeout is None else timeout
+        deadline = self.loop.time() + seconds
+        pause = _FIRST_PAUSE
         while True:
             channel = await self._connector.get(deadline - self.loop.time())
             try:
                 answer = await channel.unary(path, request, timeout=deadline - self.loop.time())
+            except DeadlineExceeded:
+                raise DeadlineExceeded(f"No answer from {self.target} within {seconds:g} s.") from None
             except Unavailable:
-                pause = random.uniform(_FIRST_PAUSE / 2, _FIRST_PAUSE)  # noqa: S311
+                lasting = self._connector.last_error
+                if isinstance(lasting, _LASTING):
+                    raise copy(lasting) from None
+                pause *= random.uniform(1, 2)  # noqa: S311 - it only spreads attempts
                 if self._closed or self.loop.time() + pause >= deadline:
                     raise
                 await asyncio.sleep(pause)
@@ -220,11 +212,8 @@ class Link:
         unanswered = [*self._in_flight.values(), *self._retries, *self._pending]
         for call in unanswered:
             if call.outcome is None:
-                self._finish(call, self._closed_error(call))
-        while self._room_waiters:
-            waiter = self._room_waiters.popleft()
-            if not waiter.admitted.done():
-                waiter.admitted.set_exception(ClientClosed("The client is closed."))
+                self._finish(call, doubts.closed(call, sent=call.id in self._in_flight))
+        self._admission.close(ClientClosed("The client is closed."))
         if stream is not None:
             stream.cancel()
         await self._connector.close()
@@ -242,6 +231,8 @@ class Link:
         while incoming:
             for call in incoming.popleft():
                 self.submit(call)
+        # At once: whoever waits in another thread has nothing to add in this tick.
+        self._flush()
 
     def _schedule_flush(self) -> None:
         if not self._flush_scheduled:
@@ -275,8 +266,10 @@ class Link:
 
     def _take(self) -> list[Call[Any]]:
         """The calls of the next message."""
+        if self._some_in_doubt:
+            self._drop_old()
         pending = self._pending
-        if len(pending) <= MESSAGE_CALLS and not self._live_bytes:
+        if len(pending) <= MESSAGE_CALLS and not self._admission.bytes:
             # Nothing large is under way.
             calls = [call for call in pending if call.outcome is None]
             pending.clear()
@@ -337,17 +330,15 @@ class Link:
         for refused in response.errors:
             call = in_flight.pop(refused.id, None)
             if call is not None:
-                mutation = call.retry is not Retry.SAFE
-                self._refused(call, from_operation_error(refused, key=call.key, mutation=mutation))
+                self._refused(call, from_operation_error(refused, key=call.key, mutation=call.mutates))
         if self._answered_count == 0:
             self._connector.settled()
         self._answered_count += len(response.ids) + len(response.errors)
         ends = self._ends
         while ends and ends[0] <= self._answered_count:
             ends.popleft()
-        self._deadlines.trim(self._live_calls)
-        if self._room_waiters:
-            self._make_room()
+        self._deadlines.trim(self._admission.calls)
+        self._admission.let_in()
         # After the callers that were just answered had their turn.
         self._schedule_flush()
 
@@ -367,12 +358,7 @@ class Link:
 
     def _finish(self, call: Call[Any], outcome: Answer | PetraError) -> None:
         """Answers a call that is not answered yet."""
-        self._live_calls -= 1
-        size = len(call.value)
-        if size > _UNCOUNTED_BYTES:
-            self._live_bytes -= size
-            # Deadlines may remember the call for a while yet.
-            call.value = b""
+        self._admission.leave(call)
         call.finish(outcome)
 
     def _refused(self, call: Call[Any], error: PetraError) -> None:
@@ -381,10 +367,11 @@ class Link:
         if pause is None:
             # Anything else than these decides what became of it.
             undecided = isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded)
-            self._finish(call, _doubted(call, error) if undecided else error)
+            self._finish(call, doubts.doubted(call, error) if undecided else error)
             return
         call.attempts += 1
-        call.in_doubt |= error.outcome_unknown
+        if error.outcome_unknown:
+            call.in_doubt = self._some_in_doubt = True
         call.columns |= TIMEOUTS
         self._retries.add(call)
         self.loop.call_later(pause, self._again, call)
@@ -414,43 +401,20 @@ class Link:
         seconds = self._timeout if call.timeout is None else call.timeout
         in_flight = self._in_flight.pop(call.id, None) is call
         if in_flight or call.in_doubt:
-            error: PetraError = DeadlineExceeded(
-                f"No answer to the {call.name} from {self.target} within {seconds:g} s.{_unknown(call)}",
-                outcome_unknown=call.retry is not Retry.SAFE,
-            )
+            error: PetraError = doubts.unanswered(call, str(self.target), seconds)
         elif self._stream is None:
             error = self._connector.unreachable(seconds)
         else:
-            error = DeadlineExceeded(
-                f"The {call.name} was not done within {seconds:g} s: {self.target} is behind. It was not applied."
-            )
+            error = doubts.not_begun(call, str(self.target), seconds)
         self._finish(call, error)
         self._given_up()
 
     def _given_up(self) -> None:
         """A call has left before its answer came: lets others in, and forgets it where it still waits."""
-        if len(self._pending) > 2 * self._live_calls + _SLACK:
+        if len(self._pending) > 2 * self._admission.calls + _SLACK:
             self._pending = deque(call for call in self._pending if call.outcome is None)
-        self._deadlines.trim(self._live_calls)
-        self._make_room()
-
-    def _make_room(self) -> None:
-        """Lets as many callers in as there is room for. What they will submit counts from now on."""
-        waiters = self._room_waiters
-        while waiters and not self.full:
-            waiter = waiters.popleft()
-            if not waiter.admitted.done():
-                waiter.admitted.set_result(None)
-                self._live_calls += waiter.calls
-                self._live_bytes += waiter.bytes
-
-    def _give_back(self, waiter: _Waiter) -> None:
-        """The caller submits nothing. Where it was let in already, that is the next one's room."""
-        admitted = waiter.admitted
-        if admitted.done() and not admitted.cancelled() and admitted.exception() is None:
-            self._live_calls -= waiter.calls
-            self._live_bytes -= waiter.bytes
-            self._make_room()
+        self._deadlines.trim(self._admission.calls)
+        self._admission.let_in()
 
     # The life of the connection.
 
@@ -465,54 +429,46 @@ class Link:
         lost, self._in_flight = self._in_flight, {}
         # A server that drains has answered everything it began; lasting errors are said instead of beginning.
         untouched = error.reason == "DRAINING" or isinstance(error, _LASTING)
+        if isinstance(error, ResourceExhausted):
+            self._blame_the_largest(lost, error)
         again: list[Call[Any]] = []
         for call in lost.values():
-            call.in_doubt |= not untouched and call.retry is not Retry.SAFE
-            if self._may_be_sent_again(call, error):
+            call.in_doubt |= call.mutates and not untouched
+            if call.in_doubt and (call.retry is Retry.NEVER or self._too_old(call)):
+                self._finish(call, doubts.undecided(call, error))
+            else:
                 call.attempts += 1
+                self._some_in_doubt |= call.in_doubt
                 again.append(call)
         self._pending.extendleft(reversed(again))
         if isinstance(error, _LASTING):
             waiting, self._pending = self._pending, deque()
             for call in waiting:
                 if call.outcome is None:
-                    self._finish(call, _own(call, error))
+                    self._finish(call, doubts.own(call, error))
         if self._pending:
             self._connector.want()
-        self._make_room()
+        self._admission.let_in()
 
-    def _may_be_sent_again(self, call: Call[Any], error: PetraError) -> bool:
-        """Answers a call that must not be."""
-        if isinstance(error, ResourceExhausted) and call.size_bytes > MESSAGE_BYTES:
-            # It went alone, and is larger than the server takes.
-            self._finish(call, _own(call, error))
-            return False
+    def _blame_the_largest(self, lost: dict[int, Call[Any]], error: PetraError) -> None:
+        """A message larger than the server takes ends the stream, and gRPC does not say which one it was."""
+        large = [call for call in lost.values() if call.size_bytes > MESSAGE_BYTES]
+        if large:
+            largest = max(large, key=lambda call: call.size_bytes)
+            del lost[largest.id]
+            # Where another one may be at fault, this one may have been applied.
+            largest.in_doubt |= largest.mutates and len(large) > 1
+            self._finish(largest, doubts.own(largest, error))
+
+    def _too_old(self, call: Call[Any]) -> bool:
+        """Whether the server may have forgotten its request id."""
         started = call.deadline - (self._timeout if call.timeout is None else call.timeout)
-        too_old = self.loop.time() > started + _REQUEST_ID_SECONDS
-        if call.in_doubt and (call.retry is Retry.NEVER or too_old):
-            message = f"The connection was lost before the {call.name} was answered: {error}{_unknown(call)}"
-            self._finish(call, Unavailable(message, reason=error.reason, outcome_unknown=True))
-            return False
-        return True
+        return call.retry is Retry.ONCE and self.loop.time() > started + _REQUEST_ID_SECONDS
 
-    def _closed_error(self, call: Call[Any]) -> ClientClosed:
-        doubt = (call.in_doubt or call.id in self._in_flight) and call.retry is not Retry.SAFE
-        message = f"The client was closed before the {call.name} was answered.{_unknown(call) if doubt else ''}"
-        return ClientClosed(message, outcome_unknown=doubt)
-
-
-def _unknown(call: Call[Any]) -> str:
-    return "" if call.retry is Retry.SAFE else " It is not known whether it was applied."
-
-
-def _own(call: Call[Any], error: PetraError) -> PetraError:
-    """An error that ended the connection, as that of one call: each is raised, and changed, for itself."""
-    return _doubted(call, copy(error))
-
-
-def _doubted(call: Call[Any], error: PetraError) -> PetraError:
-    """The error of a call; where an earlier attempt may have been applied, it says so."""
-    if call.in_doubt and not error.outcome_unknown:
-        error.outcome_unknown = True
-        error.args = (f"{error}{_unknown(call)}",)
-    return error
+    def _drop_old(self) -> None:
+        """Gives up what may have been applied and must not be sent any more."""
+        in_doubt = [call for call in self._pending if call.in_doubt and call.outcome is None]
+        old = [call for call in in_doubt if self._too_old(call)]
+        for call in old:
+            self._finish(call, doubts.undecided(call, self._connector.last_error or Unavailable("It was refused.")))
+        self._some_in_doubt = len(in_doubt) > len(old)
