@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from petra._transport.calls import Call
 from petra._transport.requests import Bulk, Requests
-from petra.deferred import Deferred
+from petra.deferred import Deferred, fail, succeed
 from petra.errors import PetraError
 from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value
 
@@ -156,9 +156,9 @@ def settle(steps: Iterable[tuple[Deferred[Any], Bulk[Any]]]) -> list[Value | Pet
         try:
             result = bulk.result()
         except PetraError as error:
-            deferred._fail(error)
+            fail(deferred, error)
             found.append(error)
         else:
-            deferred._succeed(result)
+            succeed(deferred, result)
             found.append(result)
     return found

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from petra._transport.arguments import algorithm_number, checked_key, int64, uint32, version_number
 from petra._transport.operations import Transact, decoded, throttled_of
 from petra._transport.requests import Requests
-from petra.deferred import Deferred
+from petra.deferred import Deferred, succeed
 from petra.errors import InvalidArgument, VersionConflict
 from petra.v1 import storage_pb2 as pb
 from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value, to_ttl_ms
@@ -170,7 +170,7 @@ class Recording:
                     raise conflict
             raise Overtaken(conflicts[0])
         for (deferred, read), result in zip(self._deferred, response.results, strict=True):
-            deferred._succeed(read(result))
+            succeed(deferred, read(result))
 
     def _check_open(self) -> None:
         if self._ended:
