@@ -191,8 +191,10 @@ class Link:
                 lasting = self._connector.last_error
                 if isinstance(lasting, _LASTING):
                     raise copy(lasting) from None
+                if self._closed:
+                    raise ClientClosed("The client is closed.") from None
                 pause *= random.uniform(1, 2)  # noqa: S311 - it only spreads attempts
-                if self._closed or self.loop.time() + pause >= deadline:
+                if self.loop.time() + pause >= deadline:
                     raise
                 await asyncio.sleep(pause)
             else:
