@@ -47,7 +47,10 @@ async def watched(client: AsyncClient) -> AsyncIterator[list[tuple[int, int]]]:
     await asyncio.wait((watcher,))
 
 
-async def test_more_calls_than_may_be_under_way_wait_for_room_and_are_all_answered() -> None:
+async def test_more_calls_than_may_be_under_way_wait_for_room_and_are_all_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "MOST_CALLS", 500)
     async with Peer() as peer, AsyncClient(peer.address, timeout=60) as client:
         await client.connect()
         count = 3 * admission.MOST_CALLS
@@ -62,10 +65,11 @@ async def test_more_calls_than_may_be_under_way_wait_for_room_and_are_all_answer
         assert [key for message in peer.messages for key in message.keys] == [f"{number}" for number in range(count)]
 
 
-async def test_more_bytes_than_may_be_under_way_wait_for_room() -> None:
+async def test_more_bytes_than_may_be_under_way_wait_for_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MOST_BYTES", 4 * MIB)
     async with Peer() as peer, AsyncClient(peer.address, timeout=60) as client:
         await client.connect()
-        value = bytes(2 * MIB)
+        value = bytes(MIB // 4)
         async with watched(client) as most:
             tasks = [asyncio.create_task(client.set(f"{number}", value)) for number in range(100)]
             # A small one waits as well: whoever came first goes first.
