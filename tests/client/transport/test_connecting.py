@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,25 @@ def test_the_peer_goes_away_at_once() -> None:
         async with tcp_server(talk) as port:
             message = await refusal("127.0.0.1", port)
         assert message == f"127.0.0.1:{port} takes no more calls on this connection."
+
+    asyncio.run(test())
+
+
+def test_a_peer_that_greets_and_hangs_up_is_noticed_once() -> None:
+    """Either nothing is connected, or the connection is lost: never a dead one that nobody is told about."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
+
+    async def test() -> None:
+        lost: asyncio.Queue[Unavailable] = asyncio.Queue()
+        async with tcp_server(talk) as port:
+            for _ in range(50):
+                with suppress(Unavailable):
+                    channel = await Channel.connect("127.0.0.1", port, on_lost=lost.put_nowait)
+                    assert f"127.0.0.1:{port}" in str(await lost.get())
+                    assert not channel.is_open
+            assert lost.empty()
 
     asyncio.run(test())
 
