@@ -41,7 +41,7 @@ class PlainSink:
     """Lines as they are."""
 
     def __init__(self, file: IO[bytes], *, durable: bool) -> None:
-        """`durable` has them on the disk when it is closed."""
+        """A `durable` file is on the disk when this is closed, and is closed with it; another one is left open."""
         self._file = file
         self._durable = durable
 
@@ -52,9 +52,9 @@ class PlainSink:
         self._file.flush()
 
     def close(self) -> None:
-        """Closes the file."""
-        with self._file:
-            if self._durable:
+        """Ends what was written."""
+        if self._durable:
+            with self._file:
                 os.fsync(self._file.fileno())
 
 
@@ -76,7 +76,7 @@ class GzipSink:
             self._end_member()
 
     def close(self) -> None:
-        """Ends the last member, and closes the file."""
+        """Ends the last member, and what was written."""
         try:
             self._end_member()
         finally:
@@ -93,7 +93,7 @@ def is_gzip(path: Path) -> bool:
 
 
 def sink_for(path: Path, file: IO[bytes], *, durable: bool = True) -> Sink:
-    """A sink for an open file, which it closes."""
+    """A sink for an open file; see PlainSink about `durable`."""
     return GzipSink(file, durable=durable) if is_gzip(path) else PlainSink(file, durable=durable)
 
 

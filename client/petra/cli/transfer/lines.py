@@ -105,6 +105,8 @@ def read_line(line: bytes) -> Header | End | Item:
     """What a line says. Raises BrokenLine."""
     try:
         members = _members(line.decode())
+    except BrokenLine:
+        raise
     except UnicodeDecodeError:
         raise BrokenLine("it is not UTF-8") from None
     except json.JSONDecodeError as error:
