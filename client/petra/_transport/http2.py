@@ -272,8 +272,6 @@ class Http2Connection:
             self._finish(stream, GrpcStatus(UNKNOWN, f"{self.peer} ended its answer without a gRPC status."))
 
     def _give_back(self) -> None:
-        if self._receive_window < 0:
-            raise Violation("it sent more than the window of the connection", frames.FLOW_CONTROL_ERROR)
         self.outbox.put(frames.window_update(0, _CONNECTION_WINDOW - self._receive_window))
         self._receive_window = _CONNECTION_WINDOW
 

@@ -73,7 +73,7 @@ def test_it_is_over_when_the_last_call_of_one_that_goes_away_has_ended(end: str)
         stream.cancel()
         stream.cancel()
     assert len(over) == 1
-    peer.connection.end(GrpcStatus(UNAVAILABLE, "the socket is closed"))
+    peer.send(_goaway(1))
     assert len(over) == 1
 
 
@@ -117,6 +117,29 @@ def test_a_call_that_waited_sends_its_headers_before_its_messages() -> None:
     assert kinds == [(frames.RST_STREAM, 1), (frames.HEADERS, 3), (frames.DATA, 3)]
     assert second.backlog_bytes == 0
     assert recorder.writable_calls == 1
+
+
+def test_a_call_that_is_made_while_others_wait_waits_behind_them() -> None:
+    class Following(Recorder):
+        def closed(self, status: GrpcStatus) -> None:
+            super().closed(status)
+            self.next = peer.connection.open(PATH, Recorder())
+
+    peer = RawPeer(settings=[(frames.MAX_CONCURRENT_STREAMS, 1)])
+    first = Following()
+    peer.connection.open(PATH, first)
+    second, _ = peer.call()
+    peer.send(peer.headers(1, [*RESPONSE, *OK_TRAILERS], end=True))
+    assert second.id == 3
+    assert first.next.id == 0
+
+
+def test_headers_say_once_that_there_is_no_table() -> None:
+    peer = RawPeer()
+    peer.call()
+    peer.call()
+    first, second = peer.take(frames.HEADERS)
+    assert first.payload == b"\x20" + second.payload
 
 
 def test_an_answer_that_comes_early_ends_this_side_too() -> None:
