@@ -210,15 +210,16 @@ def test_an_actor_that_does_not_answer_ends_an_import_that_can_go_on(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_hundreds_of_thousands_of_entries(tmp_path: Path) -> None:
     file, again = tmp_path / "file.gz", tmp_path / "again"
 
     async def main() -> None:
         async with two_servers() as (source, target):
-            index = await filled(source, flat=150_000, objects=20_000, at=10_000)
+            index = await filled(source, flat=200_000, objects=4_000, at=2_500)
             before = operations(source)
             process = await start(source, "export", str(file))
-            await until(lambda: operations(source) > before + 10_000)
+            await until(lambda: operations(source) > before + 2_000)
             await end(process, signal.SIGKILL)
             report = await finish(source, "export", str(file), "--resume")
             with held_up(target, target.server.router.actors[index]):
