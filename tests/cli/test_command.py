@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from petra.cli.group import EntryPointGroup
 from petra.cli.options import ADDRESS_VARIABLE, NAMESPACE_VARIABLE
 from petra.testing import TestServer
 from petra_server.settings_loader import CLIENT_VARIABLES, SettingsError, resolve
-from tests.cli.runner import COMMAND, Cli, environment
+from tests.cli.runner import COMMAND, ROOT, Cli, environment
 
 OWN = {
     "bench", "clear", "delete", "export", "get", "import", "incr", "info", "list", "namespaces", "object", "objects",
@@ -69,6 +70,13 @@ def test_what_needs_no_server_loads_no_client(args: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", sorted(OWN))
 def test_help_of_a_command_loads_nothing_large(name: str) -> None:
     assert not loaded(name, "--help") & {"rich", "asyncio", "petra.client", "petra.v1"}
+
+
+def test_it_stands_on_the_public_client_alone() -> None:
+    for path in (ROOT / "client/petra/cli").rglob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) (petra[.\w]*)", path.read_text(), flags=re.MULTILINE)
+        others = [name for name in imported if not re.fullmatch(r"petra(\.cli[.\w]*|\.errors|\.values)?", name)]
+        assert not others, path
 
 
 class TestCompletion:
