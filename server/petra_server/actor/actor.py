@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Protocol
 
 from petra_server.actor.call import Call
 from petra_server.actor.recent import ActorRequests, RecentRequests
 from petra_server.storage.cache import CacheView
 from petra_server.storage.engine import Engine
 from petra_server.storage.keys import slots_of_actor
+
+
+class Source(Protocol):
+    """What an actor has stored."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
 
 
 class Family:
@@ -55,7 +64,7 @@ class Actor:
     )
 
     def __init__(
-        self, index: int, actors: int, family: Family, cache: CacheView, recent: RecentRequests, keys: int
+        self, index: int, actors: int, family: Source, cache: CacheView, recent: RecentRequests, keys: int
     ) -> None:
         self.index = index
         self.first_slot, self.last_slot = slots_of_actor(index, actors)

@@ -11,11 +11,15 @@ only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from petra_server.actor.call import Call
 from petra_server.actor.operations import Reply
 from petra_server.errors import Refusal, StorageFailed
 from petra_server.storage.committer import Committer
+
+# What a call is answered, and the generation that this depends on.
+Answer: TypeAlias = tuple[Call, Reply | Refusal, int]
 
 
 class OutputGate:
@@ -35,11 +39,7 @@ class OutputGate:
         """These keys have a new state that is to be shown only when durable."""
         self.open_keys |= keys
 
-    def pending(self, generation: int) -> int:
-        """The generation itself, or 0 when it is durable already."""
-        return generation if generation > self._committer.durable_generation else 0
-
-    def pass_on(self, answers: Iterable[tuple[Call, Reply | Refusal, int]]) -> None:
+    def pass_on(self, answers: Iterable[Answer]) -> None:
         """Answers each call when its generation is durable, at once for 0."""
         committer = self._committer
         durable_generation = committer.durable_generation

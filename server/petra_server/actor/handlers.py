@@ -300,8 +300,7 @@ def _clear(turn: Turn, operation: Clear) -> CountReply:
 
 def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
     first, end = request_bounds(request_bucket(turn.now_ms) - 1)
-    if next(turn.scan(first, end), None) is not None:
-        turn.range_deletes = [(first, end)]
+    forgotten = next(turn.scan(first, end), None) is not None
     turn.begin()
     lower, upper = expiry_bounds(0, turn.now_ms)
     resume = operation.resume
@@ -313,7 +312,10 @@ def _sweep(turn: Turn, operation: Sweep) -> SweepReply:
         read += _sweep_entry(turn, index_key, swept, stale)
         if seen == operation.limit or read > SCAN_BYTES:
             break
-    turn.forgotten, turn.stale_index = swept, stale
+    if forgotten:
+        turn.delete_range(first, end)
+    turn.forget(swept)
+    turn.delete_index(stale)
     return SweepReply(len(swept), seen == operation.limit or read > SCAN_BYTES, resume)
 
 

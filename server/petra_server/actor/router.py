@@ -1,8 +1,8 @@
 """The router: from an address to its actor, and from calls to turns, one stored batch, and answers through the gate.
 
-One `submit` is one step: the idle actors that it names each run one turn, their writes are stored in one batch, and
+One `submit` is one step: the operations for idle actors run in one turn, what they write is stored in one batch, and
 then every answer goes to the output gate. Calls for a busy actor wait in its mailbox. When the batch cannot be stored
-the turns with writes are as if they had never been, and their calls are refused.
+it is as if the actors with writes had not been asked, and their calls are refused.
 
 Loop thread only.
 """
@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
 
 from petra_server.actor.actor import Actor, Family
 from petra_server.actor.call import Call
 from petra_server.actor.clearing import SlicedClear
-from petra_server.actor.gate import OutputGate
+from petra_server.actor.gate import Answer, OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
 from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates, weight
 from petra_server.actor.recent import RecentRequests
@@ -37,17 +36,6 @@ _DRAIN_WEIGHT = 1_024
 _STALL_RETRY_MS = 200
 _FULL_DISK_RETRY_MS = 5_000
 _MAILBOX_RETRY_MS = 50
-
-
-@dataclass(slots=True)
-class _Finished:
-    """A turn that has run and whose writes are not stored yet."""
-
-    actor: Actor
-    turn: Turn
-    answers: list[tuple[Call, Reply | Refusal, int]]
-    # By how many the stored entries change.
-    delta: int
 
 
 # What a key shows: a record, None for nothing, MISSING when that cannot be said at once.
@@ -91,21 +79,15 @@ class Router:
 
     def submit(self, calls: Sequence[Call]) -> None:
         """Has each call answered, now or later."""
-        if len(calls) == 1 and not (calls[0].actor.busy or calls[0].actor.mailbox):
-            # The most common case, without sorting.
-            self._step({calls[0].actor: [calls[0]]})
-            return
-        groups: dict[Actor, list[Call]] = {}
+        ready: list[Call] = []
         for call in calls:
             actor = call.actor
             if actor.busy or actor.mailbox:
                 self._enqueue(call)
-            elif actor in groups:
-                groups[actor].append(call)
             else:
-                groups[actor] = [call]
-        if groups:
-            self._step(groups)
+                ready.append(call)
+        if ready:
+            self._step(ready)
 
     def reader(self) -> Reader:
         """Reads for Gets without the machinery of a turn; to be used at once, before anything is submitted.
@@ -130,7 +112,7 @@ class Router:
                 return MISSING
             actor.turns += 1
             actor.operations += 1
-            record = load(actor.family, actor.cache, key)
+            record = load(actor, key)
             return None if record is not None and 0 < record.expires_at_ms <= now_ms else record
 
         return read
@@ -170,61 +152,65 @@ class Router:
         else:
             mailbox.append(call)
 
-    def _step(self, groups: dict[Actor, list[Call]]) -> None:
-        now_ms = self._clock.now_ms()
-        batch = Batch()
-        refusing = self._refusing
-        finished = [self._run_turn(actor, calls, now_ms, batch, refusing) for actor, calls in groups.items()]
-        if batch:
-            finished = self._store(batch, finished)
-        for turn in finished:
-            self._apply(turn)
-        self.gate.pass_on(chain.from_iterable([turn.answers for turn in finished]))
-        for turn in finished:
-            if turn.actor.mailbox:
-                self._loop.call_soon(self._drain, turn.actor)
+    def _step(self, calls: Sequence[Call]) -> None:
+        """Does operations of actors that are not busy."""
+        turn = Turn(self.gate, self._partition.next_version, self._clock.now_ms())
+        self._conclude(turn, self._run(turn, calls))
+        for actor in {call.actor for call in calls}:
+            actor.turns += 1
+            if actor.mailbox:
+                self._loop.call_soon(self._drain, actor)
 
-    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch, refusing: bool) -> _Finished:
-        gate = self.gate
-        turn = Turn(
-            actor.index,
-            actor.family,
-            actor.cache,
-            actor.requests,
-            gate,
-            self._partition.next_version,
-            now_ms,
-            gate.pending(actor.barrier_generation),
-            gate.pending(actor.any_generation),
-        )
-        answers: list[tuple[Call, Reply | Refusal, int]] = []
-        for position, call in enumerate(calls):
-            operation = call.operation
-            kind = type(operation)
+    def _run(self, turn: Turn, calls: Sequence[Call]) -> list[Answer]:
+        """Runs a turn. What has to wait is put back into the mailboxes."""
+        refusing = self._refusing
+        answers: list[Answer] = []
+        waiting: dict[Actor, list[Call]] = {}
+        for call in calls:
+            actor, kind = call.actor, type(call.operation)
             outcome: Reply | Refusal
+            if waiting and actor in waiting:
+                waiting[actor].append(call)
+                continue
             try:
                 if refusing or call.deadline is not None or call.withdrawn:
                     self._check(call)
-                outcome = turn.run(HANDLERS[kind], operation, call.sync, call.scope, call.request_id)
+                outcome = turn.run(HANDLERS[kind], call)
             except Refusal as error:
                 outcome = error
             except NeedsWrites:
                 # The rest goes on in the next turn, when this one's writes are stored.
-                actor.mailbox.extendleft(reversed(calls[position:]))
-                break
+                waiting[actor] = [call]
+                continue
             except LongTurn:
                 self._begin_clear(call)
-                actor.mailbox.extendleft(reversed(calls[position + 1 :]))
-                break
+                waiting[actor] = []
+                continue
             except Exception:  # noqa: BLE001 - a fault of ours; its caller is told, and the others go on
                 outcome = internal_error("An operation failed.")
             generation = turn.gate
             if kind in RANGE_READS:
-                generation = max(generation, gate.pending(actor.written_generation))
+                generation = max(generation, actor.written_generation)
+            actor.operations += 1
             answers.append((call, outcome, generation))
-        actor.turns += 1
-        actor.operations += len(answers)
-        return _Finished(actor, turn, answers, turn.collect(batch))
+        for actor, rest in waiting.items():
+            actor.mailbox.extendleft(reversed(rest))
+        return answers
+
+    def _conclude(self, turn: Turn, answers: Sequence[Answer]) -> None:
+        """Stores what a turn wrote, and answers its calls."""
+        batch = turn.collect()
+        if batch:
+            failure = self._store(batch)
+            if failure is None:
+                turn.settle()
+                if turn.durable_keys:
+                    self.gate.wrote(turn.durable_keys)
+                else:
+                    self._partition.committer.flush_later()
+            else:
+                answers = _refused(batch, answers, failure)
+        self.gate.pass_on(answers)
 
     @property
     def _refusing(self) -> bool:
@@ -250,41 +236,15 @@ class Router:
                 retry_after_ms=_FULL_DISK_RETRY_MS,
             )
 
-    def _store(self, batch: Batch, finished: list[_Finished]) -> list[_Finished]:
-        """Stores a step's batch and returns the turns that stand.
-
-        When that fails, these are the ones without writes; the calls of the others are refused.
-        """
+    def _store(self, batch: Batch) -> Refusal | None:
+        """Stores a batch, or says why that was not possible."""
         try:
             self._partition.append(batch)
         except EngineStalled:
-            failure: Refusal = _stalled()
-        except StorageFailed as error:
-            failure = error
-        else:
-            return finished
-        for turn in finished:
-            if turn.turn.wrote:
-                for call, _, _ in turn.answers:
-                    call.answer(failure)
-                if turn.actor.mailbox:
-                    self._loop.call_soon(self._drain, turn.actor)
-        return [turn for turn in finished if not turn.turn.wrote]
-
-    def _apply(self, finished: _Finished) -> None:
-        actor, turn = finished.actor, finished.turn
-        turn.settle()
-        actor.keys = max(0, actor.keys + finished.delta)
-        # A touch writes an entry with the version that it had.
-        if turn.version > actor.version:
-            actor.version = turn.version
-        if turn.wrote:
-            actor.any_generation = self.gate.open_generation
-        if turn.durable_keys:
-            self.gate.wrote(turn.durable_keys)
-            actor.written_generation = self.gate.open_generation
-        elif turn.wrote:
-            self._partition.committer.flush_later()
+            return _stalled()
+        except StorageFailed as failure:
+            return failure
+        return None
 
     def _drain(self, actor: Actor) -> None:
         """Runs a turn over what waits in a mailbox."""
@@ -297,7 +257,7 @@ class Router:
             call = mailbox.popleft()
             total += weight(call.operation)
             calls.append(call)
-        self._step({actor: calls})
+        self._step(calls)
 
     def _begin_clear(self, call: Call) -> None:
         self.hold(call.actor)
@@ -336,8 +296,16 @@ class Router:
             self.gate.pass_on([(call, CountReply(work.live), generation)])
         else:
             self._partition.committer.flush_later()
-            written = self.gate.pending(actor.written_generation)
-            self.gate.pass_on([(call, CountReply(work.live), written)])
+            self.gate.pass_on([(call, CountReply(work.live), actor.written_generation)])
+
+
+def _refused(batch: Batch, answers: Sequence[Answer], failure: Refusal) -> list[Answer]:
+    """Refuses the calls of actors with writes in a batch that is not stored. Returns the answers that stand."""
+    families = {family for family, *_ in chain(batch.writes, batch.range_deletes)}
+    for call, _, _ in answers:
+        if call.actor.index in families:
+            call.answer(failure)
+    return [answer for answer in answers if answer[0].actor.index not in families]
 
 
 def _stalled() -> Refusal:

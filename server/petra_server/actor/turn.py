@@ -1,8 +1,11 @@
-"""A turn: operations of one actor, one after the other, over what it has stored, giving answers and writes.
+"""A turn: operations, one after the other, over what their actors have stored, giving answers and writes.
 
 It guarantees that each operation sees those before it, that one that is refused leaves nothing behind, and that
 nothing outside the turn changes until its owner applies it. It awaits nothing, knows no clock, and does no I/O but
-reads of its own column family.
+reads of the column families of its actors.
+
+All actors of a step share one, as most have a single operation in it. They share no state by that: a key belongs to one
+actor, so what is written under it is seen by nobody else, and the records of requests are kept by actor.
 
 Beside its answer every operation has a gate: the generation that must be durable before the answer may leave. That is
 the open one for its own FSYNC writes, and for a read the one that wrote what it saw (petra_server.actor.gate).
@@ -11,44 +14,20 @@ the open one for its own FSYNC writes, and for a read the one that wrote what it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Protocol
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from petra_server.actor.operations import Operation, Reply
+from petra_server.actor.operations import Reply
 from petra_server.actor.replays import fingerprint, pack_reply, unpack_reply
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
-from petra_server.storage.cache import MISSING, Missing
+from petra_server.storage.cache import MISSING
 from petra_server.storage.keys import REQUEST_TTL_MS, expiry_key, request_bucket, request_key
 from petra_server.storage.records import Record, pack_record, pack_request, unpack_record, unpack_request
 
-
-class Cached(Protocol):
-    """An actor's view of the cache."""
-
-    hits: int
-    misses: int
-
-    def get(self, key: bytes) -> Record | Missing | None: ...
-
-    def put(self, key: bytes, record: Record | None) -> None: ...
-
-    def discard(self, key: bytes) -> None: ...
-
-
-class Source(Protocol):
-    """An actor's column family."""
-
-    def get(self, key: bytes) -> bytes | None: ...
-
-    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
-
-
-class Requests(Protocol):
-    """Which requests an actor may have stored."""
-
-    def add(self, bucket: int, request_id: bytes) -> None: ...
-
-    def places(self, bucket: int, request_id: bytes) -> list[int]: ...
+if TYPE_CHECKING:
+    from petra_server.actor.actor import Actor
+    from petra_server.actor.call import Call
 
 
 class Pending(Protocol):
@@ -63,17 +42,19 @@ class NeedsWrites(Exception):
     """An operation that reads ranges must wait until this turn's writes are stored. It was not begun."""
 
 
-_ABSENT: Final = object()
+# Whose the entry is; when the stored one expires (0: never), None when there is none; the entry as it is to be.
+_Write: TypeAlias = "tuple[Actor, int | None, Record | None]"
 
 
-def load(source: Source, cache: Cached, key: bytes) -> Record | None:
+def load(actor: Actor, key: bytes) -> Record | None:
     """An entry as it is kept, expired or not, from the cache or through it."""
+    cache = actor.cache
     cached = cache.get(key)
     if cached is not MISSING:
         cache.hits += 1
         return cached
     cache.misses += 1
-    data = source.get(key)
+    data = actor.family.get(key)
     record = None if data is None else unpack_record(data)
     cache.put(key, record)
     return record
@@ -83,113 +64,89 @@ class Turn:
     """The working set of one turn."""
 
     __slots__ = (
-        "_before",
-        "_cache",
-        "_family",
+        "_actor",
+        "_bucket",
+        "_buffered_actors",
+        "_durable_actors",
         "_flushing_keys",
+        "_forgotten",
         "_open_generation",
         "_open_keys",
+        "_others",
         "_remembered",
-        "_requests",
-        "_source",
         "_sync",
         "_undo",
         "_writes",
-        "_written_generation",
         "applied",
         "durable_keys",
-        "floor",
-        "forgotten",
         "gate",
         "next_version",
         "now_ms",
-        "range_deletes",
-        "stale_index",
-        "version",
     )
 
-    def __init__(
-        self,
-        family: int,
-        source: Source,
-        cache: Cached,
-        requests: Requests,
-        pending: Pending,
-        next_version: Callable[[], int],
-        now_ms: int,
-        floor: int,
-        written: int,
-    ) -> None:
+    def __init__(self, pending: Pending, next_version: Callable[[], int], now_ms: int) -> None:
         # Set once.
-        self._family = family
-        self._source = source
-        self._cache = cache
-        self._requests = requests
         self._open_generation = pending.open_generation
         self._open_keys = pending.open_keys
         self._flushing_keys = pending.flushing_keys
         # A version that was never given out before.
         self.next_version = next_version
         self.now_ms = now_ms
-        # No answer of this turn may leave before this generation is durable; 0 for none.
-        self.floor = floor
-        # The newest generation that is not durable and in which the actor wrote anything, BUFFERED or not; 0 for none.
-        self._written_generation = written
-        # The working set: entries as they are to be, and as they were stored.
-        self._writes: dict[bytes, Record | None] = {}
-        # Of each written key when the stored entry expires (0: never), None when there is none.
-        self._before: dict[bytes, int | None] = {}
+        self._bucket = request_bucket(now_ms)
+        # The working set.
+        self._writes: dict[bytes, _Write] = {}
+        # The records of requests. Two actors may each do a part of one request, so its key alone would not do.
+        self._remembered: dict[tuple[Actor, bytes], bytes] = {}
+        # What is neither an entry nor the record of a request.
+        self._others = Batch()
+        # Keys that the cache need not keep an absence of.
+        self._forgotten: list[tuple[Actor, Sequence[bytes]]] = []
         # Keys whose newest state must not be shown before it is durable.
         self.durable_keys: set[bytes] = set()
-        # The records of its requests.
-        self._remembered: dict[bytes, bytes] = {}
-        self.range_deletes: Sequence[tuple[bytes, bytes]] = ()
-        self.stale_index: Sequence[bytes] = ()
-        # Keys that the cache need not keep an absence of.
-        self.forgotten: Sequence[bytes] = ()
-        # The newest version written, 0 for none.
-        self.version = 0
+        # Who wrote, FSYNC and BUFFERED.
+        self._durable_actors: set[Actor] = set()
+        self._buffered_actors: set[Actor] = set()
         # Of the present operation.
+        self._actor: Actor
         self._sync = True
-        self._undo: list[tuple[bytes, object]] | None = None
-        self.gate = floor
+        self._undo: list[tuple[bytes, _Write | None]] | None = None
+        self.gate = 0
         self.applied = True
 
-    def run(
-        self, handler: Callable[[Turn, Any], Reply], operation: Operation, sync: bool, scope: bytes, request_id: bytes
-    ) -> Reply:
+    def run(self, handler: Callable[[Turn, Any], Reply], call: Call) -> Reply:
         """Does one operation. Whatever it raises, nothing of it is left then; `gate` is set in any case."""
-        self.gate = self.floor
-        self._sync = sync
+        self._actor = actor = call.actor
+        self.gate = actor.barrier_generation
+        self._sync = call.sync
         self._undo = None
         self.applied = True
         try:
-            if not request_id:
-                return handler(self, operation)
-            return self._run_once(handler, operation, scope, request_id)
+            if not call.request_id:
+                return handler(self, call.operation)
+            return self._run_once(handler, call)
         except Exception:
             self.undo()
             raise
 
     def wait_for_earlier_writes(self) -> None:
         """For a mutation that found nothing to do: what it saw may be a BUFFERED write, and must be durable with it."""
-        if self._sync and self._written_generation > self.gate:
-            self.gate = self._written_generation
+        if self._sync and self._actor.any_generation > self.gate:
+            self.gate = self._actor.any_generation
 
-    def _run_once(
-        self, handler: Callable[[Turn, Any], Reply], operation: Operation, scope: bytes, request_id: bytes
-    ) -> Reply:
+    def _run_once(self, handler: Callable[[Turn, Any], Reply], call: Call) -> Reply:
         """Does an operation unless its request id says that it was done."""
-        checksum = fingerprint(operation, self._sync)
-        bucket = request_bucket(self.now_ms)
-        for place in self._requests.places(bucket, request_id):
-            replay = self._replay(request_key(place, scope, request_id), checksum)
+        actor, bucket, request_id = self._actor, self._bucket, call.request_id
+        checksum = fingerprint(call.operation, self._sync)
+        for place in actor.requests.places(bucket, request_id):
+            replay = self._replay(request_key(place, call.scope, request_id), checksum)
             if replay is not None:
                 return replay
-        reply = handler(self, operation)
+        reply = handler(self, call.operation)
         if self.applied:
-            self._requests.add(bucket, request_id)
-            self._remember(request_key(bucket, scope, request_id), checksum, reply)
+            actor.requests.add(bucket, request_id)
+            key = request_key(bucket, call.scope, request_id)
+            self._remembered[actor, key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
+            self._wrote(key)
         return reply
 
     # What handlers use.
@@ -203,37 +160,38 @@ class Turn:
 
     def stored(self, key: bytes) -> Record | None:
         """The entry as it is kept, expired or not. Raises the gate to the generation that wrote it."""
-        # As in `_show`, written out for the sake of the hot path.
-        if key in self._open_keys or key in self.durable_keys:
-            self.gate = self._open_generation
-        elif key in self._flushing_keys and self.gate != self._open_generation:
-            self.gate = self._open_generation - 1
-        if key in self._writes:
-            return self._writes[key]
-        return load(self._source, self._cache, key)
+        self._show(key)
+        write = self._writes.get(key)
+        return load(self._actor, key) if write is None else write[2]
 
     def remove(self, key: bytes, expires_at_ms: int) -> None:
         """Removes an entry that a scan of this turn has shown, and spares reading it again."""
-        self._before[key] = expires_at_ms
-        self.write(key, None)
+        self._keep(key, expires_at_ms, None)
 
     def write(self, key: bytes, record: Record | None) -> None:
         """Sets or removes an entry."""
-        writes = self._writes
-        if key not in self._before:
+        write = self._writes.get(key)
+        if write is not None:
+            expires_at_ms = write[1]
+        else:
             before = self.stored(key)
-            self._before[key] = None if before is None else before.expires_at_ms
-        if self._undo is not None:
-            self._undo.append((key, writes.get(key, _ABSENT)))
-        writes[key] = record
-        if record is not None and record.version > self.version:
-            self.version = record.version
-        if self._sync:
-            self.durable_keys.add(key)
-            self.gate = self._open_generation
-        elif key in self.durable_keys:
-            # Answers about one key leave in order, so not before those of its FSYNC writes.
-            self.gate = self._open_generation
+            expires_at_ms = None if before is None else before.expires_at_ms
+        self._keep(key, expires_at_ms, record)
+
+    def delete_range(self, lower: bytes, upper: bytes) -> None:
+        """Removes what is neither an entry nor in the expiry index."""
+        self._others.range_deletes.append((self._actor.index, lower, upper))
+        self._wrote(lower)
+
+    def delete_index(self, keys: Sequence[bytes]) -> None:
+        """Removes records of the expiry index that entries have left behind."""
+        for key in keys:
+            self._others.writes.append((self._actor.index, key, None))
+            self._wrote(key)
+
+    def forget(self, keys: Sequence[bytes]) -> None:
+        """Has the cache keep nothing of these keys."""
+        self._forgotten.append((self._actor, keys))
 
     def expiry(self, ttl_ms: int) -> int:
         """When something with this ttl expires; 0 stays 0."""
@@ -246,56 +204,93 @@ class Turn:
     def undo(self) -> None:
         """Takes back what the present operation wrote since `begin`."""
         for key, earlier in reversed(self._undo or ()):
-            if earlier is _ABSENT:
+            if earlier is None:
                 del self._writes[key]
             else:
-                self._writes[key] = earlier  # type: ignore[assignment]
+                self._writes[key] = earlier
         self._undo = None
 
     def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """What is stored in a range. Raises NeedsWrites when this turn has written what is not stored yet."""
-        if self._writes:
+        """What is stored in a range. Raises NeedsWrites when the actor has written what is not stored yet."""
+        if self.wrote:
             raise NeedsWrites
-        return self._source.scan(lower, upper, reverse=reverse)
-
-    # What the owner of the turn does with it.
+        return self._actor.family.scan(lower, upper, reverse=reverse)
 
     @property
     def wrote(self) -> bool:
-        """Whether there is anything to store."""
-        return bool(self._writes or self._remembered or self.stale_index or self.range_deletes)
+        """Whether there is anything to store for the actor of the present operation."""
+        actor = self._actor
+        if actor not in self._durable_actors and actor not in self._buffered_actors:
+            return False
+        # It may all have been taken back.
+        return (
+            any(write[0] is actor for write in self._writes.values())
+            or any(owner is actor for owner, _ in self._remembered)
+            or any(write[0] == actor.index for write in chain(self._others.writes, self._others.range_deletes))
+        )
 
-    def collect(self, batch: Batch) -> int:
-        """Adds the turn's writes to a batch. Returns by how many the number of stored entries changes."""
-        family, out = self._family, batch.writes
-        delta = 0
-        for key, record in self._writes.items():
-            before = self._before[key]
-            if record is not None or before is not None:
-                out.append((family, key, None if record is None else pack_record(record)))
-            delta += (record is not None) - (before is not None)
-            expired_at_ms = before or 0
-            expires_at_ms = 0 if record is None else record.expires_at_ms
-            if expires_at_ms != expired_at_ms:
-                if expired_at_ms:
-                    out.append((family, expiry_key(expired_at_ms, key), None))
+    # What the owner of the turn does with it.
+
+    def collect(self) -> Batch:
+        """What is to be stored. To be called once, when all operations are done."""
+        batch = self._others
+        out = batch.writes
+        for key, (actor, before, record) in self._writes.items():
+            family = actor.index
+            expires_at_ms = 0
+            if record is not None:
+                expires_at_ms = record.expires_at_ms
+                out.append((family, key, pack_record(record)))
+            elif before is not None:
+                out.append((family, key, None))
+            if expires_at_ms != (before or 0):
+                if before:
+                    out.append((family, expiry_key(before, key), None))
                 if expires_at_ms:
                     out.append((family, expiry_key(expires_at_ms, key), b""))
-        for key, value in self._remembered.items():
-            out.append((family, key, value))
-        for key in self.stale_index:
-            out.append((family, key, None))
-        for lower, upper in self.range_deletes:
-            batch.range_deletes.append((family, lower, upper))
-        return delta
+        out += [(actor.index, key, value) for (actor, key), value in self._remembered.items()]
+        return batch
 
     def settle(self) -> None:
-        """Puts what was written into the cache, once it is stored."""
-        put = self._cache.put
-        for key, record in self._writes.items():
-            put(key, record)
-        for key in self.forgotten:
-            self._cache.discard(key)
+        """Brings the cache and the actors up to date, once the writes are stored."""
+        for key, (actor, before, record) in self._writes.items():
+            actor.cache.put(key, record)
+            if record is None:
+                if before is not None and actor.keys:
+                    actor.keys -= 1
+                continue
+            if before is None:
+                actor.keys += 1
+            # A touch writes an entry with the version that it had.
+            if record.version > actor.version:
+                actor.version = record.version
+        for actor, keys in self._forgotten:
+            for key in keys:
+                actor.cache.discard(key)
+        for actor in self._buffered_actors:
+            actor.any_generation = self._open_generation
+        for actor in self._durable_actors:
+            actor.any_generation = actor.written_generation = self._open_generation
+
+    # What is written.
+
+    def _keep(self, key: bytes, before: int | None, record: Record | None) -> None:
+        if self._undo is not None:
+            self._undo.append((key, self._writes.get(key)))
+        self._writes[key] = (self._actor, before, record)
+        self._wrote(key)
+
+    def _wrote(self, key: bytes) -> None:
+        """Has the present answer wait for what it wrote, and what is written for its answer."""
+        if self._sync:
+            self._durable_actors.add(self._actor)
+            self.durable_keys.add(key)
+            self.gate = self._open_generation
+        else:
+            self._buffered_actors.add(self._actor)
+            if key in self.durable_keys:
+                # Answers about one key leave in order, so not before those of its FSYNC writes.
+                self.gate = self._open_generation
 
     def _show(self, key: bytes) -> None:
         """Has the present answer wait for what wrote the state of a key."""
@@ -306,7 +301,7 @@ class Turn:
 
     def _replay(self, key: bytes, checksum: int) -> Reply | None:
         """The answer that a request had the first time, if it is stored. Raises Refusal REQUEST_ID_REUSED."""
-        data = self._remembered.get(key) or self._source.get(key)
+        data = self._remembered.get((self._actor, key)) or self._actor.family.get(key)
         if data is None:
             return None
         forgotten_at_ms, stored_checksum, reply = unpack_request(data)
@@ -321,9 +316,3 @@ class Turn:
                 field="request_id",
             )
         return unpack_reply(reply)
-
-    def _remember(self, key: bytes, checksum: int, reply: Reply) -> None:
-        self._remembered[key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
-        if self._sync:
-            self.durable_keys.add(key)
-            self.gate = self._open_generation

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from petra_server.actor.actor import Actor
+from petra_server.actor.call import Call
 from petra_server.actor.handlers import HANDLERS
 from petra_server.actor.operations import Get, GetReply, Operation, Reply, Set
-from petra_server.actor.recent import ActorRequests, RecentRequests
+from petra_server.actor.recent import RecentRequests
 from petra_server.actor.turn import Turn
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
@@ -69,45 +71,56 @@ class Unflushed:
     flushing_keys: set[bytes] = field(default_factory=set)
 
 
+class Nobody:
+    """Whose calls are run here, and so are not answered."""
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        raise AssertionError
+
+
 class Stage:
     """The actor and its surroundings."""
 
     def __init__(self, *, cache_bytes: int = 1 << 20) -> None:
         self.family = MemoryFamily()
         self.cache = EntryCache(cache_bytes).view()
-        self.requests_known = ActorRequests(RecentRequests(), self.family)
+        self.actor = Actor(FAMILY, 64, self.family, self.cache, RecentRequests(), 0)
         self.pending = Unflushed()
         self.now_ms = START_MS
-        self.keys = 0
         self._version = 0
 
-    def turn(self, *, floor: int = 0, written: int = 0) -> Turn:
-        return Turn(
-            FAMILY,
-            self.family,
-            self.cache,
-            self.requests_known,
-            self.pending,
-            self._next_version,
-            self.now_ms,
-            floor,
-            written,
-        )
+    @property
+    def keys(self) -> int:
+        """How many entries the actor takes to be stored."""
+        return self.actor.keys
+
+    def turn(self, *, floor: int = 0) -> Turn:
+        """A turn whose answers all depend on a generation; 0 for none."""
+        self.actor.barrier_generation = floor
+        return Turn(self.pending, self._next_version, self.now_ms)
 
     def store(self, turn: Turn) -> Batch:
         """What the router does when the batch was written."""
-        batch = Batch()
-        self.keys += turn.collect(batch)
+        batch = turn.collect()
         self.family.apply(batch)
         turn.settle()
         self.pending.open_keys |= turn.durable_keys
         return batch
 
+    def run(
+        self, turn: Turn, operation: Operation, *, sync: bool = True, scope: bytes = SCOPE, request_id: bytes = b""
+    ) -> Reply:
+        call = Call(Nobody(), self.actor, operation, sync, scope, request_id, None, 0)
+        return turn.run(HANDLERS[type(operation)], call)
+
+    def run_all(self, turn: Turn, operations: Sequence[Operation], *, sync: bool = True) -> list[Reply]:
+        return [self.run(turn, operation, sync=sync) for operation in operations]
+
     def do(self, operation: Operation, *, sync: bool = True, request_id: bytes = b"") -> Reply:
         """One operation in a turn of its own, which is stored even when it was refused."""
         turn = self.turn()
         try:
-            return run(turn, operation, sync=sync, request_id=request_id)
+            return self.run(turn, operation, sync=sync, request_id=request_id)
         finally:
             self.store(turn)
 
@@ -163,14 +176,6 @@ class Stage:
     def _next_version(self) -> int:
         self._version += 1
         return self._version
-
-
-def run(turn: Turn, operation: Operation, *, sync: bool = True, request_id: bytes = b"") -> Reply:
-    return turn.run(HANDLERS[type(operation)], operation, sync, SCOPE, request_id)
-
-
-def run_all(turn: Turn, operations: Sequence[Operation], *, sync: bool = True) -> list[Reply]:
-    return [run(turn, operation, sync=sync) for operation in operations]
 
 
 def reason(refusal: Refusal) -> tuple[Reason, str]:

@@ -28,7 +28,7 @@ from petra_server.storage.batch import Batch
 from petra_server.storage.cache import MISSING
 from petra_server.storage.keys import KIND_ENTRY, REQUEST_TTL_MS, expiry_key, prefix_end
 from petra_server.storage.records import unpack_record
-from tests.server.actor.stage import FAMILY, SCOPE, START_MS, Stage, at, put, run
+from tests.server.actor.stage import FAMILY, SCOPE, START_MS, Stage, at, put
 
 NAMES = ["a", "ab", "b", "c"]
 CLEAR = Clear(SCOPE, prefix_end(SCOPE))
@@ -70,7 +70,7 @@ class Turns(RuleBasedStateMachine):
         for operation, sync, request_id in chosen:
             has_id = not isinstance(operation, Clear | Sweep | Get | Touch)
             try:
-                run(turn, operation, sync=sync, request_id=request_id if has_id else b"")
+                self.stage.run(turn, operation, sync=sync, request_id=request_id if has_id else b"")
             except Refusal:
                 pass
             except NeedsWrites:
@@ -87,7 +87,7 @@ class Turns(RuleBasedStateMachine):
         self.stale |= self.stage.expiring()
         for key in self.stage.entries():
             self.stage.cache.discard(key)
-        self.stage.keys -= len(self.stage.entries())
+        self.stage.actor.keys -= len(self.stage.entries())
         self.stage.family.apply(Batch(range_deletes=[(FAMILY, CLEAR.lower, CLEAR.upper)]))
 
     @rule()
@@ -206,8 +206,8 @@ class TestSweep:
     def test_of_nothing_writes_nothing(self, stage: Stage) -> None:
         stage.do(put("k", ttl_ms=5))
         turn = stage.turn()
-        assert run(turn, Sweep(10), sync=False) == SweepReply(0, False, b"")
-        assert not turn.wrote
+        assert stage.run(turn, Sweep(10), sync=False) == SweepReply(0, False, b"")
+        assert not turn.collect()
 
     @given(st.lists(st.tuples(st.sampled_from(NAMES), st.integers(0, 20)), max_size=20), st.integers(0, 20))
     def test_changes_no_answer(self, written: list[tuple[str, int]], later_ms: int) -> None:

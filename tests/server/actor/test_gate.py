@@ -145,18 +145,6 @@ class TestGate:
 
         asyncio.run(scenario())
 
-    def test_a_generation_is_pending_until_it_is_durable(self) -> None:
-        async def scenario() -> None:
-            async with gated() as on:
-                generation = on.write(b"k")
-                assert on.gate.pending(generation) == generation
-                on.answer(1, generation)
-                on.log.let_through()
-                await on.desk.all(1)
-                assert on.gate.pending(generation) == 0
-
-        asyncio.run(scenario())
-
     def test_a_failure_answers_all_who_wait_and_all_who_come_later(self) -> None:
         async def scenario() -> None:
             async with gated() as on:

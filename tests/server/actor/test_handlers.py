@@ -25,7 +25,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.errors import Reason
 from petra_server.storage.records import ENCODING_JSON, Record
-from tests.server.actor.stage import START_MS, Stage, at, put, reason, run
+from tests.server.actor.stage import START_MS, Stage, at, put, reason
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 
@@ -224,5 +224,5 @@ class TestTouch:
     def test_that_changes_nothing_writes_nothing(self, stage: Stage) -> None:
         stage.do(put("k"))
         turn = stage.turn()
-        assert run(turn, Touch(at("k"), 0)) == TouchReply(True, 0)
-        assert not turn.wrote
+        assert stage.run(turn, Touch(at("k"), 0)) == TouchReply(True, 0)
+        assert not turn.collect()

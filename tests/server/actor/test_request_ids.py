@@ -16,14 +16,13 @@ from petra_server.actor.operations import (
     Operation,
     Set,
     SetMany,
-    SetReply,
     Sweep,
     Throttle,
     Transact,
 )
 from petra_server.errors import Reason, Refusal, StorageCorrupt
 from petra_server.storage.keys import REQUEST_TTL_MS, entry_prefix
-from tests.server.actor.stage import SCOPE, START_MS, Stage, at, put, reason, run
+from tests.server.actor.stage import SCOPE, START_MS, Stage, at, put, reason
 
 ID = b"0123456789abcdef"
 # Where a bucket of requests begins.
@@ -62,14 +61,14 @@ def test_a_repeated_request_answers_as_before_and_changes_nothing(stage: Stage, 
 
 def test_a_request_repeated_within_one_turn_is_done_once(stage: Stage) -> None:
     turn = stage.turn()
-    assert [run(turn, ADD, request_id=ID) for _ in range(3)] == [IncrementReply(1, 1)] * 3
+    assert [stage.run(turn, ADD, request_id=ID) for _ in range(3)] == [IncrementReply(1, 1)] * 3
     stage.store(turn)
     assert stage.value("n") == b"1"
 
 
 def test_its_record_goes_with_its_effect(stage: Stage) -> None:
     turn = stage.turn()
-    run(turn, ADD, request_id=ID)
+    stage.run(turn, ADD, request_id=ID)
     batch = stage.store(turn)
     assert len(stage.requests()) == 1
     assert len(batch.writes) == 2
@@ -105,10 +104,8 @@ def test_an_id_used_for_another_request_is_refused(stage: Stage, other: Operatio
 def test_the_same_id_means_another_request_in_another_object(stage: Stage) -> None:
     other = entry_prefix(b"space", b"lobby")
     turn = stage.turn()
-    replies = [
-        turn.run(lambda turn, _: SetReply(turn.next_version()), ADD, True, scope, ID) for scope in (SCOPE, other, SCOPE)
-    ]
-    assert replies == [SetReply(1), SetReply(2), SetReply(1)]
+    replies = [stage.run(turn, ADD, scope=scope, request_id=ID) for scope in (SCOPE, other, SCOPE)]
+    assert replies == [IncrementReply(1, 1), IncrementReply(2, 2), IncrementReply(1, 1)]
 
 
 def test_what_was_refused_or_denied_was_not_applied_so_its_id_is_free(stage: Stage) -> None:
@@ -125,21 +122,21 @@ def test_what_was_refused_or_denied_was_not_applied_so_its_id_is_free(stage: Sta
 def test_a_replay_waits_for_what_it_repeats(stage: Stage) -> None:
     stage.do(ADD, request_id=ID)
     turn = stage.turn()
-    run(turn, ADD, request_id=ID)
+    stage.run(turn, ADD, request_id=ID)
     assert turn.gate == 1
     stage.close_generation()
     turn = stage.turn()
-    run(turn, ADD, request_id=ID)
+    stage.run(turn, ADD, request_id=ID)
     assert turn.gate == 1
     stage.end_flush()
     turn = stage.turn()
-    run(turn, ADD, request_id=ID)
+    stage.run(turn, ADD, request_id=ID)
     assert turn.gate == 0
 
 
 def test_even_a_request_that_changed_nothing_waits_for_its_record(stage: Stage) -> None:
     turn = stage.turn()
-    run(turn, Delete(at("gone")), request_id=ID)
+    stage.run(turn, Delete(at("gone")), request_id=ID)
     assert turn.gate == 1
 
 
@@ -157,7 +154,7 @@ def test_one_refused_half_way_is_not_remembered(stage: Stage) -> None:
     turn = stage.turn()
     steps: tuple[Set | Increment, ...] = (put("a"), Increment(at("word"), 1))
     with pytest.raises(Refusal):
-        run(turn, Transact((), steps, 1 << 20), request_id=ID)
+        stage.run(turn, Transact((), steps, 1 << 20), request_id=ID)
     stage.store(turn)
     assert (stage.requests(), stage.value("a")) == ({}, None)
 

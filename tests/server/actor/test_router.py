@@ -9,6 +9,7 @@ import pytest
 
 from petra_server.actor import router as router_module
 from petra_server.actor.actor import Actor
+from petra_server.actor.call import Call
 from petra_server.actor.handlers import HANDLERS
 from petra_server.actor.operations import (
     AnswerBudget,
@@ -275,6 +276,49 @@ class TestStall:
                 on.router.release(on.actor)
                 assert reasons(await desk.all(3)) == [Reason.OVERLOADED, Reason.OVERLOADED, None]
                 on.replace_write(None)
+
+        asyncio.run(scenario())
+
+
+class TestSeveralActorsInOneStep:
+    def test_do_not_wait_for_each_others_writes(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                calls: list[tuple[Actor, Operation]] = [
+                    (on.actor, on.put("k")),
+                    (on.other_actor, everything(on)),
+                    (on.actor, everything(on)),
+                    (on.actor, Delete(on.at("k"))),
+                ]
+                desk = Desk()
+                before = [(actor.turns, actor.operations) for actor in (on.actor, on.other_actor)]
+                on.router.submit([on.call(desk, *asked, tag) for tag, asked in enumerate(calls)])
+                # The second scan and what is behind it wait for the write to be stored.
+                figures = [(actor.turns, actor.operations) for actor in (on.actor, on.other_actor)]
+                assert [(new[0] - old[0], new[1] - old[1]) for old, new in zip(before, figures, strict=True)] == [
+                    (1, 1),
+                    (1, 1),
+                ]
+                _, empty, found, deleted = await desk.all(4)
+                assert isinstance(empty, ScanReply)
+                assert isinstance(found, ScanReply)
+                assert ([*empty.entries], [key for key, _ in found.entries]) == ([], [on.at("k")])
+                assert deleted == DeleteReply(True)
+
+        asyncio.run(scenario())
+
+    def test_may_each_do_a_part_of_one_request(self, tmp_path: Path) -> None:
+        async def scenario() -> None:
+            async with routed(tmp_path) as on:
+                desk = Desk()
+                calls = [
+                    Call(desk, actor, Increment(on.at(name), 1), True, on.room.prefix, b"id", None, tag)
+                    for tag, (actor, name) in enumerate([(on.actor, "a"), (on.other_actor, "b")] * 2)
+                ]
+                on.router.submit(calls[:2])
+                assert await desk.all(2) == [IncrementReply(1, 1), IncrementReply(1, 2)]
+                on.router.submit(calls[2:])
+                assert await desk.all(4) == [IncrementReply(1, 1), IncrementReply(1, 2)] * 2
 
         asyncio.run(scenario())
 

@@ -20,7 +20,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.errors import StorageCorrupt
 from petra_server.storage.keys import KIND_ENTRY, entry_prefix, namespace_prefix, prefix_end
-from tests.server.actor.stage import SCOPE, Stage, at, put, run
+from tests.server.actor.stage import SCOPE, Stage, at, put
 
 MANY = 1_000
 LARGE = 1 << 20
@@ -216,8 +216,8 @@ class TestClear:
             stage.do(put(f"{number:05}"))
         turn = stage.turn()
         with pytest.raises(LongTurn):
-            run(turn, self.clear())
-        assert not turn.wrote
+            stage.run(turn, self.clear())
+        assert not turn.collect()
         stage.do(self.clear("00000"))
         assert stage.do(self.clear()) == CountReply(CLEAR_STEPS)
 
@@ -226,7 +226,7 @@ class TestClear:
             stage.do(put(f"{number}", LARGE_VALUE))
         turn = stage.turn()
         with pytest.raises(LongTurn):
-            run(turn, self.clear())
-        assert not turn.wrote
+            stage.run(turn, self.clear())
+        assert not turn.collect()
         stage.do(self.clear("0"))
         assert stage.do(self.clear()) == CountReply(MOST_LARGE_VALUES - 1)

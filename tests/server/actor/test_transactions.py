@@ -22,7 +22,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.errors import Reason
 from petra_server.storage.records import ENCODING_JSON, Record
-from tests.server.actor.stage import START_MS, Stage, at, put, reason, run
+from tests.server.actor.stage import START_MS, Stage, at, put, reason
 
 
 @pytest.fixture
@@ -125,8 +125,8 @@ def test_without_steps_it_only_checks(stage: Stage) -> None:
 
 def test_what_it_took_back_can_be_written_by_the_next_one_of_the_turn(stage: Stage) -> None:
     turn = stage.turn()
-    run(turn, transact(put("a", ttl_ms=5), put("one", ttl_ms=7), Delete(at("a"), if_version=99)))
-    run(turn, put("a", b"next"))
+    stage.run(turn, transact(put("a", ttl_ms=5), put("one", ttl_ms=7), Delete(at("a"), if_version=99)))
+    stage.run(turn, put("a", b"next"))
     stage.store(turn)
     assert stage.value("a") == b"next"
     assert stage.value("one") == b"1"

@@ -13,6 +13,7 @@ from petra_server.actor.operations import (
     Get,
     GetReply,
     Increment,
+    Operation,
     Scan,
     Set,
     SetMany,
@@ -26,7 +27,7 @@ from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
 from petra_server.storage.keys import prefix_end
 from petra_server.storage.records import Record
-from tests.server.actor.stage import FAMILY, SCOPE, Stage, at, put, run, run_all
+from tests.server.actor.stage import FAMILY, SCOPE, Stage, at, put
 
 EVERYTHING = Scan(SCOPE, prefix_end(SCOPE), 100, 1 << 20)
 
@@ -37,8 +38,15 @@ def transact(*steps: Step, conditions: tuple[Condition, ...] = ()) -> Transact:
 
 class TestOperationsOfOneTurn:
     def test_each_sees_those_before_it(self) -> None:
-        turn = Stage().turn()
-        replies = run_all(turn, [put("k", b"1"), Get(at("k")), Increment(at("k"), 4), Delete(at("k")), Get(at("k"))])
+        operations: list[Operation] = [
+            put("k", b"1"),
+            Get(at("k")),
+            Increment(at("k"), 4),
+            Delete(at("k")),
+            Get(at("k")),
+        ]
+        stage = Stage()
+        replies = stage.run_all(stage.turn(), operations)
         assert [replies[0], *replies[3:]] == [SetReply(1), DeleteReply(True), GetReply(None)]
         assert replies[1] == GetReply(Record(1, 0, 1, b"1"))
 
@@ -47,39 +55,39 @@ class TestOperationsOfOneTurn:
         stage.do(put("k", b"old"))
         before, figures = dict(stage.family.data), (stage.cache.entries, stage.cache.bytes)
         turn = stage.turn()
-        run_all(turn, [put("k", b"new"), put("other")])
+        stage.run_all(turn, [put("k", b"new"), put("other")])
         assert stage.family.data == before
         assert (stage.cache.entries, stage.cache.bytes) == (figures[0] + 1, stage.cache.bytes), "an absence was learned"
-        assert stage.turn().read(at("k")) == Record(1, 0, 1, b"old")
+        assert stage.run(stage.turn(), Get(at("k"))) == GetReply(Record(1, 0, 1, b"old"))
         stage.store(turn)
         assert stage.value("k") == b"new"
 
     def test_a_turn_that_is_thrown_away_leaves_nothing(self) -> None:
         stage = Stage()
-        run_all(stage.turn(), [put("k"), put("other", ttl_ms=5)])
+        stage.run_all(stage.turn(), [put("k"), put("other", ttl_ms=5)])
         assert stage.family.data == {}
         assert stage.value("k") is None
 
     def test_only_the_last_state_of_a_key_is_written(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        run_all(turn, [put("k", b"%d" % number) for number in range(5)])
+        stage.run_all(turn, [put("k", b"%d" % number) for number in range(5)])
         assert len(stage.store(turn).writes) == 1
         assert stage.value("k") == b"4"
 
     def test_what_comes_and_goes_within_it_is_never_written(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        run_all(turn, [put("k", ttl_ms=50), Delete(at("k"))])
+        stage.run_all(turn, [put("k", ttl_ms=50), Delete(at("k"))])
         assert stage.store(turn) == Batch()
         assert stage.keys == 0
 
     def test_versions_grow_with_every_write(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        assert run_all(turn, [put("a"), put("b"), put("a")]) == [SetReply(1), SetReply(2), SetReply(3)]
+        assert stage.run_all(turn, [put("a"), put("b"), put("a")]) == [SetReply(1), SetReply(2), SetReply(3)]
         stage.store(turn)
-        assert turn.version == 3
+        assert stage.actor.version == 3
 
     @pytest.mark.parametrize("cache_bytes", [0, 1 << 20])
     def test_what_is_stored_is_seen_by_later_ones_with_and_without_a_cache(self, cache_bytes: int) -> None:
@@ -101,7 +109,7 @@ class TestOperationsOfOneTurn:
     def test_the_family_stands_in_every_write(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        run(turn, put("k", ttl_ms=5), request_id=b"id")
+        stage.run(turn, put("k", ttl_ms=5), request_id=b"id")
         assert {family for family, _, _ in stage.store(turn).writes} == {FAMILY}
 
 
@@ -110,9 +118,9 @@ class TestReadsOfRanges:
     def test_wait_for_a_turn_of_their_own_after_writes(self, operation: Scan | Clear) -> None:
         stage = Stage()
         turn = stage.turn()
-        run(turn, put("k"))
+        stage.run(turn, put("k"))
         with pytest.raises(NeedsWrites):
-            run(turn, operation)
+            stage.run(turn, operation)
         stage.store(turn)
         reply = stage.do(operation)
         assert reply == CountReply(1) if isinstance(operation, Clear) else reply
@@ -121,24 +129,24 @@ class TestReadsOfRanges:
         stage = Stage()
         stage.do(put("k"))
         turn = stage.turn()
-        run_all(turn, [Get(at("k")), Delete(at("gone")), EVERYTHING, EVERYTHING])
+        stage.run_all(turn, [Get(at("k")), Delete(at("gone")), EVERYTHING, EVERYTHING])
 
     def test_go_on_after_writes_that_were_taken_back(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        reply = run(turn, transact(put("k"), Delete(at("k"), if_version=77)))
+        reply = stage.run(turn, transact(put("k"), Delete(at("k"), if_version=77)))
         assert isinstance(reply, TransactReply)
-        run(turn, EVERYTHING)
+        stage.run(turn, EVERYTHING)
 
 
 class TestRefusals:
     def test_of_one_operation_leave_those_around_it_alone(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        run(turn, put("a"))
+        stage.run(turn, put("a"))
         with pytest.raises(Refusal):
-            run(turn, put("b", if_version=9))
-        run(turn, put("c"))
+            stage.run(turn, put("b", if_version=9))
+        stage.run(turn, put("c"))
         stage.store(turn)
         assert set(stage.entries()) == {at("a"), at("c")}
         assert stage.keys == 2
@@ -148,14 +156,14 @@ class TestRefusals:
         stage.do(put("word", b"no number", ttl_ms=1_000))
         stage.do(put("kept", b"old", ttl_ms=2_000))
         turn = stage.turn()
-        run(turn, put("mine", b"1"))
+        stage.run(turn, put("mine", b"1"))
         with pytest.raises(Refusal) as caught:
-            run(
+            stage.run(
                 turn,
                 transact(put("mine", b"2"), put("new"), Delete(at("kept")), put("new", b"x"), Increment(at("word"), 1)),
             )
         assert caught.value.reason is Reason.NOT_AN_INTEGER
-        assert run(turn, Get(at("mine"))) == GetReply(Record(3, 0, 1, b"1"))
+        assert stage.run(turn, Get(at("mine"))) == GetReply(Record(3, 0, 1, b"1"))
         stage.store(turn)
         assert {key: record.value for key, record in stage.entries().items()} == {
             at("word"): b"no number",
@@ -177,8 +185,8 @@ class TestRefusals:
         stage = Stage()
         turn = stage.turn()
         with pytest.raises(Refusal):
-            run(turn, transact(put("k"), put("word", b"x"), Increment(at("word"), 1)))
-        run(turn, put("k", ttl_ms=10))
+            stage.run(turn, transact(put("k"), put("word", b"x"), Increment(at("word"), 1)))
+        stage.run(turn, put("k", ttl_ms=10))
         stage.store(turn)
         assert (stage.keys, stage.index()) == (1, stage.expiring())
 
@@ -191,7 +199,7 @@ class TestGates:
         turn = stage.turn()
         for operation in operations:
             try:
-                run(turn, operation, sync=sync)
+                stage.run(turn, operation, sync=sync)
             except Refusal:
                 continue
         stage.store(turn)
@@ -255,8 +263,8 @@ class TestGates:
     def test_a_buffered_write_in_the_turn_of_a_durable_one_waits_for_it(self) -> None:
         stage = Stage()
         turn = stage.turn()
-        run(turn, put("k"))
-        run(turn, put("k", b"new"), sync=False)
+        stage.run(turn, put("k"))
+        stage.run(turn, put("k", b"new"), sync=False)
         assert turn.gate == 1
 
     def test_a_durable_write_over_a_buffered_one_waits_for_itself(self) -> None:
@@ -267,7 +275,7 @@ class TestGates:
     def test_what_a_clear_left_is_waited_for_by_every_answer(self) -> None:
         stage = Stage()
         turn = stage.turn(floor=7)
-        run(turn, Get(at("k")))
+        stage.run(turn, Get(at("k")))
         assert turn.gate == 7
 
     def test_a_write_that_changes_nothing_waits_for_nothing(self) -> None:
