@@ -35,12 +35,18 @@ class RecentRequests:
         place = hash(request_id) & self._mask
         table[place >> 3] |= 1 << (place & 7)
 
-    def may_hold(self, bucket: int, request_id: bytes) -> bool:
-        table = self._tables.get(bucket)
-        if table is None:
-            return bucket < self._known_from
+    def places(self, bucket: int, request_id: bytes, inherited: int) -> list[int]:
+        """In which of this bucket and the one before an id may be; up to the bucket `inherited` it may be anywhere."""
         place = hash(request_id) & self._mask
-        return bool(table[place >> 3] >> (place & 7) & 1)
+        found = []
+        for one in (bucket, bucket - 1):
+            if one <= inherited:
+                found.append(one)
+                continue
+            table = self._tables.get(one)
+            if one < self._known_from if table is None else table[place >> 3] >> (place & 7) & 1:
+                found.append(one)
+        return found
 
     def _begin(self, bucket: int) -> bytearray:
         """A table for a bucket. Only the present bucket and the one before are ever asked for."""
@@ -78,5 +84,4 @@ class ActorRequests:
         if self._inherited is None:
             last = next(self._stored.scan(*REQUEST_BOUNDS, reverse=True), None)
             self._inherited = -1 if last is None else bucket_of_request(last[0])
-        may_hold, inherited = self._recent.may_hold, self._inherited
-        return [place for place in (bucket, bucket - 1) if place <= inherited or may_hold(place, request_id)]
+        return self._recent.places(bucket, request_id, self._inherited)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -53,17 +54,19 @@ _OPERATION_CODES: dict[Any, int] = {
 _FLAT_REPLIES = frozenset((SetReply, DeleteReply, IncrementReply, ThrottleReply))
 _TUPLE = 0
 
+# To make a packer takes as long as to use it.
+_pack: Callable[[object], bytes] = msgpack.Packer().pack
+
 
 def fingerprint(operation: Operation, sync: bool) -> int:
     """A checksum that tells one request from another under the same id. Durability is a part of what was asked."""
-    packed: bytes = msgpack.packb((_OPERATION_CODES[type(operation)], sync, _tagged_steps(operation)))
-    return crc32(packed)
+    fields = _tagged_steps(operation) if isinstance(operation, Transact) else operation
+    return crc32(_pack((_OPERATION_CODES[type(operation)], sync, fields)))
 
 
 def pack_reply(reply: Reply) -> bytes:
     kind = type(reply)
-    packed: bytes = msgpack.packb((_REPLY_CODES[kind], *reply) if kind in _FLAT_REPLIES else _to_wire(reply))
-    return packed
+    return _pack((_REPLY_CODES[kind], *reply) if kind in _FLAT_REPLIES else _to_wire(reply))
 
 
 def unpack_reply(data: bytes) -> Reply:
@@ -71,11 +74,9 @@ def unpack_reply(data: bytes) -> Reply:
     return reply
 
 
-def _tagged_steps(operation: Operation) -> object:
-    """The fields of an operation. The steps of a transaction carry their kind: two kinds may have equal fields."""
-    if type(operation) is Transact:
-        return (operation.conditions, [(_OPERATION_CODES[type(step)], step) for step in operation.steps])
-    return operation
+def _tagged_steps(transact: Transact) -> object:
+    """The steps of a transaction carry their kind: two kinds may have equal fields."""
+    return (transact.conditions, [(_OPERATION_CODES[type(step)], step) for step in transact.steps])
 
 
 def _to_wire(value: object) -> object:
