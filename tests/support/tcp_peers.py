@@ -50,6 +50,13 @@ async def read_frame(reader: asyncio.StreamReader) -> Frame:
     return Frame(word & 0xFF, flags, stream_id, await reader.readexactly(word >> 8))
 
 
+async def read_until(reader: asyncio.StreamReader, kind: int) -> None:
+    """Reads the preface, and frames up to the first one of this type."""
+    await reader.readexactly(len(frames.PREFACE))
+    while (await read_frame(reader)).kind != kind:
+        pass
+
+
 @asynccontextmanager
 async def greeting_server(pings: asyncio.Queue[bytes], *, answers: bool) -> AsyncIterator[int]:
     """A server that takes calls and never answers them; of PINGs it keeps the payload, and may answer them."""

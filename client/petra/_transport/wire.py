@@ -100,7 +100,7 @@ class Wire(asyncio.BufferedProtocol):
             self.closed.set_result(None)
         message = dialing.lost(exc, self._peer)
         if self.http2.draining:
-            message = f"{message} Before, {self.http2.draining.message}"
+            message = f"{self.http2.draining.message} {message}"
         self.end(message)
 
     # The end.

@@ -22,7 +22,7 @@ from petra.errors import Unavailable
 from tests.client.transport.test_channel import Listener
 from tests.support import forked_channel
 from tests.support.echo_server import CHAT, UNARY, echo_server
-from tests.support.tcp_peers import GREETING, greeting_server, read_frame, tcp_server
+from tests.support.tcp_peers import GREETING, greeting_server, read_until, tcp_server
 
 
 @contextmanager
@@ -230,18 +230,63 @@ def test_a_peer_that_answers_pings_is_kept() -> None:
 
 def test_a_connection_without_calls_is_not_asked_for_signs_of_life() -> None:
     async def test() -> None:
-        pings: asyncio.Queue[bytes] = asyncio.Queue()
-        async with greeting_server(pings, answers=True) as port:
-            idle = await Channel.connect("127.0.0.1", port, keepalive_seconds=0.01)
-            busy = await Channel.connect("127.0.0.1", port, keepalive_seconds=0.05)
+        idle_pings: asyncio.Queue[bytes] = asyncio.Queue()
+        busy_pings: asyncio.Queue[bytes] = asyncio.Queue()
+        async with (
+            greeting_server(idle_pings, answers=True) as idle_port,
+            greeting_server(busy_pings, answers=True) as busy_port,
+        ):
+            idle = await Channel.connect("127.0.0.1", idle_port, keepalive_seconds=0.01)
+            busy = await Channel.connect("127.0.0.1", busy_port, keepalive_seconds=0.05)
             busy.open(CHAT, Listener())
             # While the one is asked three times, the other would have been asked a dozen times.
             for _ in range(3):
-                await pings.get()
-            assert pings.empty()
+                await busy_pings.get()
+            assert idle_pings.empty()
             for channel in (idle, busy):
                 channel.close()
                 await channel.wait_closed()
+
+    asyncio.run(test())
+
+
+def test_why_a_peer_went_away_is_told_when_it_hangs_up() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
+        await read_until(reader, frames.HEADERS)
+        # The call may go on, it says.
+        writer.write(frames.frame(frames.GOAWAY, 0, 0, struct.pack(">II", 1, frames.ENHANCE_YOUR_CALM) + b"pings"))
+
+    async def test() -> None:
+        lost: asyncio.Queue[Unavailable] = asyncio.Queue()
+        async with tcp_server(talk) as port:
+            channel = await Channel.connect("127.0.0.1", port, on_lost=lost.put_nowait)
+            listener = Listener()
+            channel.open(CHAT, listener)
+            message = (
+                f"127.0.0.1:{port} takes no more calls on this connection (ENHANCE_YOUR_CALM: pings)."
+                f" 127.0.0.1:{port} closed the connection."
+            )
+            assert str(await lost.get()) == message
+            assert listener.status.result() == GrpcStatus(UNAVAILABLE, message)
+
+    asyncio.run(test())
+
+
+def test_closing_says_goodbye() -> None:
+    goodbye = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
+        await read_until(reader, frames.GOAWAY)
+        goodbye.set()
+
+    async def test() -> None:
+        async with tcp_server(talk) as port:
+            channel = await Channel.connect("127.0.0.1", port)
+            channel.close()
+            await channel.wait_closed()
+            await goodbye.wait()
 
     asyncio.run(test())
 
@@ -272,9 +317,7 @@ def test_a_peer_that_takes_nothing_does_not_hold_up_the_end() -> None:
 def test_a_reset_connection_names_its_peer() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(GREETING)
-        await reader.readexactly(len(frames.PREFACE))
-        while (await read_frame(reader)).kind != frames.HEADERS:
-            pass
+        await read_until(reader, frames.HEADERS)
         # No lingering: the socket is reset.
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

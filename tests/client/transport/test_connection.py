@@ -165,7 +165,7 @@ def test_a_call_that_has_sent_its_last_message_is_not_reset_when_it_ends() -> No
     assert not peer.written
 
 
-@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("size", [10, 20_000, 100_000])
 def test_nothing_can_be_sent_after_the_last_message(size: int) -> None:
     peer = RawPeer()
     stream, _ = peer.call()
@@ -193,6 +193,23 @@ def test_backlogs_take_turns() -> None:
     assert [stream.backlog_bytes for stream in streams] == [0, 10_859, 13_621]
 
 
+def test_streams_share_the_window_of_the_connection() -> None:
+    peer = RawPeer()
+    streams = [peer.answered_call()[0] for _ in range(5)]
+    for stream in streams:
+        # Each fits into a frame, and into the window of its stream.
+        stream.send(bytes(16_379))
+    assert [(f.stream_id, len(f.payload)) for f in peer.take(frames.DATA)] == [
+        (1, 16_384),
+        (3, 16_384),
+        (5, 16_384),
+        (7, 16_383),
+    ]
+    assert [stream.backlog_bytes for stream in streams] == [0, 0, 0, 1, 16_384]
+    peer.send(frames.window_update(0, 100))
+    assert [(f.stream_id, len(f.payload)) for f in peer.take(frames.DATA)] == [(7, 1), (9, 99)]
+
+
 def test_a_socket_that_takes_nothing_leaves_messages_in_the_backlog() -> None:
     peer = RawPeer()
     stream, recorder = peer.answered_call()
@@ -205,9 +222,11 @@ def test_a_socket_that_takes_nothing_leaves_messages_in_the_backlog() -> None:
     peer.connection.resume_output()
     assert [f.payload for f in peer.take(frames.DATA)] == [grpc_message(b"a") + grpc_message(b"b")]
     assert recorder.writable_calls == 1
-    stream.send(b"c")
-    assert [f.payload for f in peer.take(frames.DATA)] == [grpc_message(b"c")]
-    assert recorder.writable_calls == 1
+    for message in (b"c", bytes(20_000)):
+        # All that was there to be told was told.
+        stream.send(message)
+        assert b"".join(f.payload for f in peer.take(frames.DATA)) == grpc_message(message)
+        assert recorder.writable_calls == 1
 
 
 def test_a_socket_that_says_stop_is_not_written_to() -> None:
@@ -253,6 +272,15 @@ def test_the_frame_size_changes_while_the_socket_takes_nothing() -> None:
     assert not peer.take(frames.DATA)
     peer.connection.resume_output()
     assert [len(f.payload) for f in peer.take(frames.DATA)] == [20_000]
+
+
+def test_headers_may_be_padded_and_have_a_priority() -> None:
+    peer = RawPeer()
+    stream, recorder = peer.call()
+    block = peer.block([*RESPONSE, ("grpc-status", "0")])
+    flags = frames.PADDED | frames.HAS_PRIORITY | frames.END_STREAM | frames.END_HEADERS
+    peer.send(frames.frame(frames.HEADERS, flags, stream.id, b"\x03" + bytes(5) + block + bytes(3)))
+    assert recorder.status == GrpcStatus(0)
 
 
 def test_large_metadata_goes_in_continuations() -> None:

@@ -178,8 +178,24 @@ def test_a_peer_that_speaks_something_else_is_named_so(data: bytes, sentence: st
     assert not written
 
 
+def _in_pieces(peer: RawPeer, stream_id: int, body: bytes) -> bytes:
+    return b"".join(peer.data(stream_id, bytes([byte])) for byte in body)
+
+
 STREAM_ERRORS: dict[str, tuple[Callable[[RawPeer, int], bytes], int, int, str]] = {
     "compressed": (lambda p, s: p.data(s, b"\1\0\0\0\1x"), UNIMPLEMENTED, frames.CANCEL, "a compressed message"),
+    "compressed, in pieces": (
+        lambda p, s: _in_pieces(p, s, b"\1\0\0\0\1x"),
+        UNIMPLEMENTED,
+        frames.CANCEL,
+        "a compressed message",
+    ),
+    "too large, in pieces": (
+        lambda p, s: _in_pieces(p, s, struct.pack(">BI", 0, 1_001)),
+        RESOURCE_EXHAUSTED,
+        frames.CANCEL,
+        "a message of 1001 bytes",
+    ),
     "no message of grpc": (lambda p, s: p.data(s, b"<html>"), INTERNAL, frames.CANCEL, "does not begin like"),
     "too large": (
         lambda p, s: p.data(s, struct.pack(">BI", 0, 1_001)),
