@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.actor import Actor
@@ -27,27 +27,13 @@ _IF_VERSION = int(pb.OPERATION_OPTION_IF_VERSION)
 _KEEP_TTL = int(pb.OPERATION_OPTION_KEEP_TTL)
 
 
-class Row(NamedTuple):
-    """One operation of a PipelineRequest; the columns in the order of the message."""
-
-    op_id: int
-    method: int
-    address_index: int
-    key: str
-    value: bytes
-    encoding: int
-    ttl_ms: int
-    if_version: int
-    options: int
-    durability: int
-    request_id: bytes
-    number: int
-    initial: int
-    timeout_ms: int
+# One operation of a PipelineRequest, its columns in the order of the message: id, method, address index, key, value,
+# encoding, ttl_ms, if_version, options, durability, request id, number, initial, timeout_ms.
+Row: TypeAlias = tuple[int, int, int, str, bytes, int, int, int, int, int, bytes, int, int, int]
 
 
-# The fields of a Row.
-Fields: TypeAlias = tuple[int, int, int, str, bytes, int, int, int, int, int, bytes, int, int, int]
+# What a row asks: of whom, the entry prefix of its address, the operation, False for BUFFERED, its request id.
+Asked: TypeAlias = tuple[Actor, bytes, Operation, bool, bytes]
 
 
 class Columns:
@@ -87,8 +73,8 @@ class Columns:
             self._column("timeouts_ms", message.timeouts_ms, 0),
         )
 
-    def rows(self) -> Iterator[Fields]:
-        """The operations, in order, as the fields of rows: Gets are answered without making one."""
+    def rows(self) -> Iterator[Row]:
+        """The operations, in order."""
         return zip(*self._columns, strict=False)
 
     def entry(self, address_index: int, name: str) -> tuple[Actor, bytes] | None:
@@ -99,43 +85,38 @@ class Columns:
             return address.actor_of(key), address.prefix + key
         return None
 
-    def operation(self, row: Row) -> tuple[Address, bytes, Operation]:
-        """The operation of a row, its key as the user wrote it, and its address. Raises Refusal."""
-        address = self._addresses[row.address_index]
+    def asked(self, row: Row) -> Asked:
+        """What a row asks, unless it is a request message. Raises Refusal."""
+        _, method, at, name, value, encoding, ttl_ms, version, options, durability, request_id, number, initial, _ = row
+        address = self._addresses[at]
         if isinstance(address, Refusal):
             raise address
         checks = self._checks
-        method = row.method
-        key = checks.key(row.key)
-        if method == _GET:
-            return address, key, checks.get(address, key)
+        key = checks.key(name)
+        operation: Operation
+        if_version = version if options & _IF_VERSION else None
         if method == _SET:
-            if_version = row.if_version if row.options & _IF_VERSION else None
-            keep_ttl = bool(row.options & _KEEP_TTL)
-            return address, key, checks.set(address, key, row.value, row.encoding, row.ttl_ms, if_version, keep_ttl)
-        if method == _DELETE:
-            return address, key, checks.delete(address, key, row.if_version if row.options & _IF_VERSION else None)
-        if method == _INCREMENT:
-            return address, key, checks.increment(address, key, row.number, row.initial, row.ttl_ms)
-        if method == _TOUCH:
-            return address, key, checks.touch(address, key, row.ttl_ms)
-        raise Refusal(
-            Reason.INVALID_PIPELINE,
-            f"The method {method} is none that this server knows. Use one of petra.v1.Method.",
-            field="methods",
-        )
-
-    def envelope(self, row: Row) -> tuple[bool, bytes]:
-        """Whether an operation is FSYNC, and its request id. Raises Refusal, also when its method has neither."""
-        if not row.durability and not row.request_id:
-            return True, b""
-        if row.method in _WITHOUT_ENVELOPE:
+            operation = checks.set(address, key, value, encoding, ttl_ms, if_version, bool(options & _KEEP_TTL))
+        elif method == _GET:
+            operation = checks.get(address, key)
+        elif method == _DELETE:
+            operation = checks.delete(address, key, if_version)
+        elif method == _INCREMENT:
+            operation = checks.increment(address, key, number, initial, ttl_ms)
+        elif method == _TOUCH:
+            operation = checks.touch(address, key, ttl_ms)
+        else:
             raise Refusal(
                 Reason.INVALID_PIPELINE,
-                "A get or touch has neither durability nor request id. Leave them 0 and empty in its place.",
-                field="durabilities" if row.durability else "request_ids",
+                f"The method {method} is none that this server knows. Use one of petra.v1.Method.",
+                field="methods",
             )
-        return self._checks.sync(row.durability), self._checks.request_id(row.request_id)
+        sync = True
+        if durability or request_id:
+            if method in _WITHOUT_ENVELOPE:
+                raise _no_envelope("durabilities" if durability else "request_ids")
+            sync, request_id = checks.sync(durability), checks.request_id(request_id)
+        return address.actor_of(key), address.prefix, operation, sync, request_id
 
     def _column(self, name: str, values: Sequence[_T], default: _T) -> Iterable[_T]:
         if not values:
@@ -151,6 +132,14 @@ def _find(addresses: Addresses, address: pb.Address) -> Address | Refusal:
         return addresses.find(address.namespace, address.object)
     except Refusal as refusal:
         return refusal
+
+
+def _no_envelope(field: str) -> Refusal:
+    return Refusal(
+        Reason.INVALID_PIPELINE,
+        "A get or touch has neither durability nor request id. Leave them 0 and empty in its place.",
+        field=field,
+    )
 
 
 def _misfit(name: str, length: int, count: int) -> Refusal:

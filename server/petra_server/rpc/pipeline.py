@@ -30,7 +30,7 @@ from petra_server.errors import Refusal
 from petra_server.faults import internal_error
 from petra_server.rpc.admission import UNCOUNTED_BYTES, Account
 from petra_server.rpc.answers import ITEM_BYTES, Answers
-from petra_server.rpc.columns import Columns, Fields, Row
+from petra_server.rpc.columns import Columns, Row
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.reads import Found, read_at_once
@@ -166,7 +166,7 @@ class PipelineStream:
             self._slice_bytes = self._slice_items = 0
         return max(1, (self._max_stream_bytes - self._load_bytes) // self._answer_bytes)
 
-    def _submit(self, columns: Columns, rows: Iterator[Fields], now: float, size_bytes: int) -> None:
+    def _submit(self, columns: Columns, rows: Iterator[Row], now: float, size_bytes: int) -> None:
         refusal = self._refusal()
         if refusal is not None:
             for op_id, *_ in rows:
@@ -183,20 +183,17 @@ class PipelineStream:
         for portion in found:
             self._push_found(portion, size_bytes)
         for row in others:
-            deadline = now + row.timeout_ms / 1000 if row.timeout_ms else None
+            op_id, method, timeout_ms = row[0], row[1], row[-1]
+            deadline = now + timeout_ms / 1000 if timeout_ms else None
             try:
-                if row.method in _EMBEDDED_METHODS:
-                    self._take_embedded(row, deadline, size_bytes, calls)
+                if method in _EMBEDDED_METHODS:
+                    self._take_embedded(op_id, method, row[4], deadline, size_bytes, calls)
                     continue
-                address, key, operation = columns.operation(row)
-                sync, request_id = columns.envelope(row)
+                actor, prefix, operation, sync, request_id = columns.asked(row)
             except Refusal as refused:
-                self.push(row.op_id, refused, size_bytes)
+                self.push(op_id, refused, size_bytes)
                 continue
-            actor = address.actor_of(key)
-            calls.append(
-                Call(self, actor, operation, sync, address.prefix, request_id, deadline, row.op_id, size_bytes)
-            )
+            calls.append(Call(self, actor, operation, sync, prefix, request_id, deadline, op_id, size_bytes))
         if calls:
             self._router.submit(calls)
 
@@ -209,18 +206,20 @@ class PipelineStream:
                 return refusal
         return self._failure
 
-    def _take_embedded(self, row: Row, deadline: float | None, size_bytes: int, calls: list[Call]) -> None:
+    def _take_embedded(
+        self, op_id: int, method: int, data: bytes, deadline: float | None, size_bytes: int, calls: list[Call]
+    ) -> None:
         """An operation whose request message is its value."""
-        if row.method == pb.METHOD_LIST:
-            request = parse(pb.ListRequest, row.value)
-            task = self._loop.create_task(self._list(row.op_id, request, deadline, size_bytes))
+        if method == pb.METHOD_LIST:
+            request = parse(pb.ListRequest, data)
+            task = self._loop.create_task(self._list(op_id, request, deadline, size_bytes))
             self._listing_tasks.add(task)
             task.add_done_callback(self._listing_tasks.discard)
             return
-        kind, prepare = _EMBEDDED[row.method]
-        prepared: Prepared = prepare(self._requests, parse(kind, row.value))
+        kind, prepare = _EMBEDDED[method]
+        prepared: Prepared = prepare(self._requests, parse(kind, data))
         parts, combine = prepared.plan.parts, prepared.plan.combine
-        caller = _Embedded(self, row.op_id, prepared, size_bytes)
+        caller = _Embedded(self, op_id, prepared, size_bytes)
         gather = caller if combine is None else Gather(len(parts), combine, caller.finish)
         if combine is not None and not parts:
             caller.finish(combine([]))

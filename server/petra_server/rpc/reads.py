@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.router import Reader
 from petra_server.rpc.answers import ABSENT, ITEM_BYTES
-from petra_server.rpc.columns import Columns, Fields, Row
+from petra_server.rpc.columns import Columns, Row
 from petra_server.storage.cache import MISSING
 from petra_server.storage.records import Record
 
@@ -32,7 +32,7 @@ class Found:
 
 
 def read_at_once(
-    columns: Columns, rows: Iterator[Fields], read: Reader, *, late_ms: float, portion_bytes: int
+    columns: Columns, rows: Iterator[Row], read: Reader, *, late_ms: float, portion_bytes: int
 ) -> tuple[list[Found], list[Row]]:
     """What such Gets found, and the other operations in their order.
 
@@ -43,8 +43,8 @@ def read_at_once(
     other_keys: set[str] = set()
     found = Found()
     portions = [found]
-    for fields in rows:
-        op_id, method, address_index, key, _, _, _, _, _, durability, request_id, _, _, timeout_ms = fields
+    for row in rows:
+        op_id, method, address_index, key, _, _, _, _, _, durability, request_id, _, _, timeout_ms = row
         if (
             method == _GET
             and not (durability or request_id or 0 < timeout_ms <= late_ms)
@@ -65,9 +65,9 @@ def read_at_once(
                 found.records.append(record)
                 found.size_bytes += size_bytes
                 continue
-        others.append(Row._make(fields))
+        others.append(row)
         other_keys.add(key)
         if method not in _BY_COLUMNS:
             # It may concern any key.
-            others.extend(map(Row._make, rows))
+            others.extend(rows)
     return (portions if found.op_ids else []), others

@@ -19,7 +19,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.errors import Reason, Refusal
 from petra_server.rpc.checks import Checks, Limits
-from petra_server.rpc.columns import Columns, Row
+from petra_server.rpc.columns import Columns
 from petra_server.rpc.requests import Requests
 from petra_server.storage.keys import entry_prefix
 
@@ -47,9 +47,9 @@ def requests() -> Requests:
 def read(requests: Requests, message: pb.PipelineRequest) -> list[Operation | Refusal]:
     columns = Columns(message, requests)
     operations: list[Operation | Refusal] = []
-    for row in map(Row._make, columns.rows()):
+    for row in columns.rows():
         try:
-            operations.append(columns.operation(row)[2])
+            operations.append(columns.asked(row)[2])
         except Refusal as refusal:
             operations.append(refusal)
     return operations
@@ -67,11 +67,10 @@ class TestRead:
             ids=[7, 5], methods=[pb.METHOD_GET, pb.METHOD_SET], keys=["a", "b"], timeouts_ms=[0, 90]
         )
         assert read(requests, message) == [Get(FLAT + b"a"), Set(FLAT + b"b", b"", 1)]
-        rows = list(map(Row._make, Columns(message, requests).rows()))
-        assert [(row.op_id, row.timeout_ms, row.request_id, row.durability) for row in rows] == [
-            (7, 0, b"", 0),
-            (5, 90, b"", 0),
-        ]
+        columns = Columns(message, requests)
+        rows = list(columns.rows())
+        assert [(row[0], row[-1]) for row in rows] == [(7, 0), (5, 90)]
+        assert [columns.asked(row)[3:] for row in rows] == [(True, b"")] * 2
 
     def test_every_column_goes_to_its_field(self, requests: Requests) -> None:
         message = pb.PipelineRequest(
@@ -177,11 +176,11 @@ class TestRead:
             ids=[1, 2, 3], methods=[method, pb.METHOD_SET, method], keys=["a", "b", "c"], **columns
         )
         fit = Columns(message, requests)
-        bad, *good = map(Row._make, fit.rows())
+        bad, *good = fit.rows()
         with pytest.raises(Refusal) as caught:
-            fit.envelope(bad)
+            fit.asked(bad)
         assert (caught.value.reason, caught.value.field) == (Reason.INVALID_PIPELINE, field)
-        assert [fit.envelope(row) for row in good] == [
+        assert [fit.asked(row)[3:] for row in good] == [
             (True, b"i") if field == "request_ids" else (False, b""),
             (True, b""),
         ]
