@@ -7,17 +7,17 @@ import os
 import socket
 import ssl
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from petra.errors import Unavailable
 
 
-async def dial(host: str, port: int, peer: str) -> socket.socket:
-    """A connected socket, to the first address of the host that takes the connection. Raises Unavailable.
+# For one address of several, so that one that never answers leaves time for those behind it.
+_SHARE_SECONDS: Final = 2.0
 
-    Each address but the last has its share of a few seconds at most: one that never answers must not take the time of
-    those behind it.
-    """
+
+async def dial(host: str, port: int, peer: str) -> socket.socket:
+    """A connected socket, to the first address of the host that takes the connection. Raises Unavailable."""
     loop = asyncio.get_running_loop()
     try:
         addresses = await _addresses(loop, host, port)
@@ -41,9 +41,6 @@ async def dial(host: str, port: int, peer: str) -> socket.socket:
             return sock
     raise unavailable(failure or OSError("no address"), peer)
 
-
-# For one address of several.
-_SHARE_SECONDS = 2.0
 
 # As `socket.getaddrinfo` has it: family, kind, protocol, name, and the address itself.
 _Address: TypeAlias = tuple[int, int, int, str, tuple[object, ...]]
