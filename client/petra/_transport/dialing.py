@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 
 from petra.errors import Unavailable
 
-
 # For one address of several, so that one that never answers leaves time for those behind it.
 _SHARE_SECONDS: Final = 2.0
 
