@@ -157,6 +157,8 @@ class Terminal:
 
     def resize(self, rows: int, columns: int) -> None:
         fcntl.ioctl(self._leader, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        # The kernel sends it to the processes that this is the controlling terminal of; here there are none.
+        self.process.send_signal(signal.SIGWINCH)
 
     def _read(self) -> bytes:
         try:
