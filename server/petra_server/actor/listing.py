@@ -164,22 +164,27 @@ async def _list_names(
     upper = prefix_end(lower)
     if after:
         lower = max(lower, prefix_end(parent + part(after)))
+    share = limit // len(router.actors)
+    chunk = min(limit + 1, share + share // 4 + 8, _NAMES_A_TURN)
     names: set[bytes] = set()
-    # One more than asked for tells whether there are more.
-    for one in router.actors:
-        names.update(await _names_of(router, one, ScanNames(parent, lower, upper, limit + 1)))
-    ordered = sorted(names)
-    return ordered[:limit], len(ordered) > limit
-
-
-async def _names_of(router: Router, actor: Actor, scan: ScanNames) -> list[bytes]:
-    names: list[bytes] = []
-    while scan.limit > len(names):
-        chunk = min(scan.limit - len(names), _NAMES_A_TURN)
-        reply = cast(ScanNamesReply, await ask(router, actor, scan._replace(limit=chunk)))
-        names.extend(reply.names)
-        if reply.resume is None or reply.resume >= scan.upper:
+    known: list[bytes] = []
+    # Where to go on in each actor that was not read to its end.
+    resumes = dict.fromkeys(router.actors, lower)
+    waiting = list(resumes)
+    while waiting:
+        scans = (ask(router, one, ScanNames(parent, resumes[one], upper, chunk)) for one in waiting)
+        for one, answer in zip(waiting, await asyncio.gather(*scans), strict=True):
+            reply = cast(ScanNamesReply, answer)
+            names.update(reply.names)
+            if reply.resume is None or reply.resume >= upper:
+                del resumes[one]
+            else:
+                resumes[one] = reply.resume
+        # Up to here every actor has been read. One more than asked for tells whether there are more.
+        horizon = min(resumes.values(), default=upper)
+        known = [name for name in names if parent + part(name) < horizon]
+        if len(known) > limit:
             break
-        scan = scan._replace(lower=reply.resume)
-        await asyncio.sleep(0)
-    return names
+        waiting = [one for one, resume in resumes.items() if resume == horizon]
+    ordered = sorted(known)
+    return ordered[:limit], len(ordered) > limit
