@@ -68,7 +68,7 @@ which the server is started. An empty path of a TLS file means unset.
 
 A name that is not in this list is refused, in the file and among the variables that begin with `PETRA_`; so are
 values out of their range, and all of it is reported at once. Variables that begin with `PETRA_` and are no
-settings: `PETRA_CONFIG`, and those that Kubernetes makes for a Service named `petra` or `petra-...`
-(`PETRA_SERVICE_HOST`, `PETRA_PORT_7475_TCP` and the like).
+settings: `PETRA_CONFIG`, the client's `PETRA_ADDRESS` and `PETRA_NAMESPACE`, and those that Kubernetes makes for a
+Service named `petra` or `petra-...` (`PETRA_SERVICE_HOST`, `PETRA_PORT_7475_TCP` and the like).
 
 This page is generated: `petra config --markdown > docs/settings.md`."""
