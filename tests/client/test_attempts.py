@@ -212,6 +212,21 @@ class TestLastingErrors:
             assert "not known whether it was applied" in str(outcomes[0])
             assert str(outcomes[2]) == "Not you."
 
+    async def test_and_with_doubt_after_the_stream_has_answered(self) -> None:
+        """What it has taken since, it may have applied."""
+        async with Peer() as peer, AsyncClient(peer.address, timeout=60) as client:
+            first = asyncio.create_task(client.increment("first"))
+            pipeline, message = await peer.next()
+            agree(pipeline, message)
+            await first
+            taken = asyncio.create_task(client.increment("taken"))
+            read = asyncio.create_task(client.get("read"))
+            await peer.next()
+            pipeline.end(7, "Not any more.")
+            outcomes = await asyncio.gather(taken, read, return_exceptions=True)
+            assert all(isinstance(outcome, PermissionDenied) for outcome in outcomes), outcomes
+            assert [getattr(outcome, "outcome_unknown", None) for outcome in outcomes] == [True, False]
+
     async def test_a_message_that_is_too_large_for_the_server_is_its_own_fault(self) -> None:
         def measure(pipeline: Pipeline, message: pb.PipelineRequest) -> None:
             if message.ByteSize() > 1 << 20:

@@ -415,8 +415,9 @@ class Link:
     def _disconnected(self, error: PetraError) -> None:
         self._stream = None
         lost, self._in_flight = self._in_flight, {}
-        # A server that drains has answered everything it began; lasting errors are said instead of beginning.
-        untouched = error.reason == "DRAINING" or isinstance(error, _LASTING)
+        # A server that drains has answered everything it began. A stream that ends with a lasting error before its
+        # first answer was refused as a whole; later, what was sent may have been applied.
+        untouched = error.reason == "DRAINING" or (isinstance(error, _LASTING) and not self._answered_count)
         if isinstance(error, ResourceExhausted):
             self._blame_the_largest(lost, error)
         lasting = isinstance(error, _LASTING) and not self._portions.were_too_large(error)
