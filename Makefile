@@ -7,6 +7,7 @@
 #   make crash N=500   kill the server N times under load and look at what it kept
 #   make bench         the measurements                                            [ARGS=...]
 #   make proto         generate client/petra/v1 from proto/
+#   make blocking      generate the blocking twins of the data layers, in client/petra/sync
 #   make compat        the fast tests with the lowest and the highest supported grpcio and protobuf
 #   make lock          write the lock files anew, with the newest versions that pyproject.toml allows
 #   make clean         remove all that was made, except data
@@ -43,7 +44,7 @@ PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" python -m grpc_tools.protoc -Iproto --
 PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" python -m grpc_tools.protoc -Iproto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
-.PHONY: setup run test check format lint types imports proto-check proto-lint crash bench proto compat lock clean
+.PHONY: setup run test check format lint types imports blocking-check proto-check proto-lint crash bench blocking proto compat lock clean
 
 setup: $(VENV)/.stamp
 
@@ -74,7 +75,7 @@ crash: $(VENV)/.stamp
 bench: $(VENV)/.stamp
 	$(BIN)/python -m bench $(ARGS)
 
-check: lint types imports proto-check proto-lint
+check: lint types imports blocking-check proto-check proto-lint
 
 format: $(VENV)/.stamp
 	$(BIN)/ruff check --fix-only --quiet .
@@ -89,6 +90,12 @@ types: $(VENV)/.stamp
 
 imports: $(VENV)/.stamp
 	$(BIN)/lint-imports --no-cache --no-logo
+
+blocking: $(VENV)/.stamp
+	$(BIN)/python -m tools.blocking
+
+blocking-check: $(VENV)/.stamp
+	$(BIN)/python -m tools.blocking --check
 
 proto: $(PROTO_VENV)/.stamp
 	rm -f client/petra/v1/*_pb2*.py client/petra/v1/*_pb2*.pyi

@@ -1,0 +1,120 @@
+"""Writes the blocking twins of the data layers: client/petra/sync/X from client/petra/X, without async and await.
+
+A module with a coroutine in it has a twin; one without is pure, and both trees import it. The two trees of the client
+itself are written by hand, so names are translated between them. `--check` writes nothing and tells what is not up to
+date. (The package unasync translates names token by token as well, but neither module paths nor docstrings.)
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CLIENT = Path("client/petra")
+PACKAGES = ("ratelimit", "sessions", "auth", "stores", "datastore", "datamodel")
+# Modules for ASGI, which has no blocking form. The __init__ of a package does not export them.
+ASYNC_ONLY = "asgi"
+
+_NAMES = {
+    "AsyncClient": "Client",
+    "AsyncEntries": "Entries",
+    "AsyncNamespace": "Namespace",
+    "AsyncObject": "Object",
+    "AsyncPipeline": "Pipeline",
+    "AsyncTransaction": "Transaction",
+    "AsyncSql": "Sql",
+    "AsyncRows": "Rows",
+    "AsyncIterator": "Iterator",
+    "AsyncIterable": "Iterable",
+    "AsyncGenerator": "Generator",
+    "AsyncExitStack": "ExitStack",
+    "asynccontextmanager": "contextmanager",
+    "aclosing": "closing",
+    "aclose": "close",
+    "anext": "next",
+    "aiter": "iter",
+    "StopAsyncIteration": "StopIteration",
+    "__aenter__": "__enter__",
+    "__aexit__": "__exit__",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+}
+_WORD = re.compile(r"\b(?:" + "|".join(_NAMES) + r")\b")
+_KEYWORDS = re.compile(r"\b(?:async (?=def|with|for)|await )")
+# Modules of the client that exist in both trees, by hand.
+_HAND_WRITTEN = ("client", "objects", "_waiting")
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the twins, or with `--check` compares them."""
+    check = "--check" in arguments
+    wanted = {path: text for package in PACKAGES for path, text in twins(CLIENT / package)}
+    present = {path for package in PACKAGES for path in (CLIENT / "sync" / package).rglob("*.py")}
+    wrong = [path for path, text in wanted.items() if path not in present or path.read_text() != text]
+    extra = sorted(present - set(wanted))
+    if check:
+        for path in [*wrong, *extra]:
+            sys.stderr.write(f"{path} is not what its source says: run make blocking\n")
+        return 1 if wrong or extra else 0
+    for path in wrong:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(wanted[path])
+    for path in extra:
+        path.unlink()
+    return 0
+
+
+def twins(package: Path) -> Iterator[tuple[Path, str]]:
+    """The twins of a package, by their paths."""
+    sources = sorted(package.rglob("*.py"))
+    awaiting = [path for path in sources if path.stem != ASYNC_ONLY and _awaits(path.read_text())]
+    if not awaiting:
+        return
+    inits = [path for path in sources if path.name == "__init__.py"]
+    modules = {_module(path) for path in [*awaiting, *inits]} | {f"petra.{name}" for name in _HAND_WRITTEN}
+    for path in sorted({*awaiting, *inits}):
+        twin = CLIENT / "sync" / path.relative_to(CLIENT)
+        yield twin, formatted(blocking(path.read_text(), modules, path.relative_to(CLIENT.parent)), twin)
+
+
+def blocking(source: str, modules: set[str], origin: Path) -> str:
+    """The same module without coroutines. `modules` are those that have a twin."""
+    text = _WORD.sub(lambda match: _NAMES[match[0]], _KEYWORDS.sub("", source))
+
+    def place(match: re.Match[str]) -> str:
+        return match[0].replace("petra.", "petra.sync.", 1) if match[1] in modules else match[0]
+
+    text = re.sub(r"^\s*from (petra(?:\.\w+)+) import", place, text, flags=re.MULTILINE)
+    text = re.sub(
+        r"^(\s*)from petra import (.*\bClient\b.*)$", r"\1from petra.sync import \2", text, flags=re.MULTILINE
+    )
+    return f"# Written by tools/blocking.py from {origin.as_posix()}: change that, and run make blocking.\n{text}"
+
+
+def formatted(text: str, path: Path) -> str:
+    """As ruff leaves it, with its imports in order: names have other lengths here."""
+    name = ["--stdin-filename", str(path), "-"]
+    for command in (["check", "--fix-only", "--quiet", "--select", "I,F401"], ["format", "--quiet"]):
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "ruff", *command, *name], input=text, capture_output=True, text=True, check=True
+        )
+        text = done.stdout
+    return text
+
+
+def _awaits(source: str) -> bool:
+    kinds = ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith
+    return any(isinstance(node, kinds) for node in ast.walk(ast.parse(source)))
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(CLIENT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
