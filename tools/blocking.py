@@ -1,8 +1,9 @@
 """Writes the blocking twins of the data layers: client/petra/sync/X from client/petra/X, without async and await.
 
-A module with a coroutine in it has a twin; one without is pure, and both trees import it. The two trees of the client
-itself are written by hand, so names are translated between them. `--check` writes nothing and tells what is not up to
-date. (The package unasync translates names token by token as well, but neither module paths nor docstrings.)
+A module with a coroutine in it has a twin, and imports what it needs from where that is (`from petra.client import
+AsyncClient`). One without is pure, and both trees import it. The two trees of the client itself are written by hand, so
+names are translated between them. `--check` writes nothing and tells what is not up to date. (The package unasync
+translates names token by token as well, but neither module paths nor docstrings.)
 """
 
 from __future__ import annotations
@@ -89,9 +90,6 @@ def blocking(source: str, modules: set[str], origin: Path) -> str:
         return match[0].replace("petra.", "petra.sync.", 1) if match[1] in modules else match[0]
 
     text = re.sub(r"^\s*from (petra(?:\.\w+)+) import", place, text, flags=re.MULTILINE)
-    text = re.sub(
-        r"^(\s*)from petra import (.*\bClient\b.*)$", r"\1from petra.sync import \2", text, flags=re.MULTILINE
-    )
     return f"# Written by tools/blocking.py from {origin.as_posix()}: change that, and run make blocking.\n{text}"
 
 
