@@ -47,7 +47,7 @@ _NAMES = {
 _WORD = re.compile(r"\b(?:" + "|".join(_NAMES) + r")\b")
 _KEYWORDS = re.compile(r"\b(?:async (?=def|with|for)|await )")
 # Modules of the client that exist in both trees, by hand.
-_HAND_WRITTEN = ("client", "objects", "_waiting")
+_HAND_WRITTEN = ("client", "database", "objects", "rows", "transaction", "_waiting")
 
 
 def main(arguments: list[str]) -> int:

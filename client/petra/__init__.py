@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from petra.client import AsyncClient
+    from petra.database import AsyncSql
     from petra.deferred import Deferred
     from petra.errors import PetraError, VersionConflict
-    from petra.objects import AsyncNamespace, AsyncObject, AsyncPipeline, AsyncTransaction
+    from petra.objects import AsyncNamespace, AsyncObject, AsyncPipeline
     from petra.server_info import ActorInfo, Limits, ServerInfo
-    from petra.sync import Client, Namespace, Object, Pipeline, Transaction
+    from petra.sql import Column, DatabaseInfo, Result, Row, Statement
+    from petra.sync import Client, Namespace, Object, Pipeline, Sql, Transaction
+    from petra.transaction import AsyncTransaction
     from petra.values import Codec, Encoding, Entry, JSONCodec, Throttled
 
 __all__ = [
@@ -25,9 +28,12 @@ __all__ = [
     "AsyncNamespace",
     "AsyncObject",
     "AsyncPipeline",
+    "AsyncSql",
     "AsyncTransaction",
     "Client",
     "Codec",
+    "Column",
+    "DatabaseInfo",
     "Deferred",
     "Encoding",
     "Entry",
@@ -37,7 +43,11 @@ __all__ = [
     "Object",
     "PetraError",
     "Pipeline",
+    "Result",
+    "Row",
     "ServerInfo",
+    "Sql",
+    "Statement",
     "Throttled",
     "Transaction",
     "VersionConflict",
@@ -49,9 +59,12 @@ _MODULES = {
     "client": ("AsyncClient",),
     "deferred": ("Deferred",),
     "errors": ("PetraError", "VersionConflict"),
-    "objects": ("AsyncNamespace", "AsyncObject", "AsyncPipeline", "AsyncTransaction"),
+    "database": ("AsyncSql",),
+    "objects": ("AsyncNamespace", "AsyncObject", "AsyncPipeline"),
     "server_info": ("ActorInfo", "Limits", "ServerInfo"),
-    "sync": ("Client", "Namespace", "Object", "Pipeline", "Transaction"),
+    "sql": ("Column", "DatabaseInfo", "Result", "Row", "Statement"),
+    "sync": ("Client", "Namespace", "Object", "Pipeline", "Sql", "Transaction"),
+    "transaction": ("AsyncTransaction",),
     "values": ("Codec", "Encoding", "Entry", "JSONCodec", "Throttled"),
 }
 

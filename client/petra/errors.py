@@ -18,12 +18,18 @@ __all__ = [
     "IntegerOverflow",
     "InternalError",
     "InvalidArgument",
+    "NoRow",
     "NotAThrottle",
     "NotAnInteger",
+    "NotOneRow",
     "Overloaded",
     "PermissionDenied",
     "PetraError",
     "ResourceExhausted",
+    "SeveralRows",
+    "SqlConstraint",
+    "SqlError",
+    "SqlNotAllowed",
     "Unavailable",
     "Unimplemented",
     "VersionConflict",
@@ -141,6 +147,48 @@ class IntegerOverflow(FailedPrecondition):
 
 class NotAThrottle(FailedPrecondition):
     """The entry is no state of a rate limit. Use another key, or delete the entry."""
+
+
+class SqlError(InvalidArgument):
+    """SQLite does not understand the statement, or it does not fit the schema or its parameters. Nothing was changed.
+
+    Correct the statement: the message says what SQLite says, and `field` which one it was (`statements[2].sql`).
+    """
+
+
+class SqlNotAllowed(InvalidArgument):
+    """The server does not let this statement run, or it writes where only reading is allowed. Nothing was changed.
+
+    The message says what to do instead.
+    """
+
+
+class SqlConstraint(FailedPrecondition):
+    """A constraint of the schema does not hold, and nothing was changed. Write other rows, or change those there first.
+
+    `constraint` is its kind: UNIQUE, PRIMARYKEY, NOTNULL, CHECK, FOREIGNKEY, TRIGGER (RAISE in a trigger), and others
+    of SQLite's.
+    """
+
+    @property
+    def constraint(self) -> str:
+        """The kind of the constraint; empty when the server does not say."""
+        return self.metadata.get("constraint", "")
+
+
+class NotOneRow(PetraError):
+    """Exactly one row was asked for, and there is another number of them. What the statement changed is changed.
+
+    Look at the WHERE of the statement, or take the rows with `execute`.
+    """
+
+
+class NoRow(NotOneRow):
+    """Exactly one row was asked for, and there is none. Handle its absence, or look at the WHERE of the statement."""
+
+
+class SeveralRows(NotOneRow):
+    """Exactly one row was asked for, and there are several. Look at the WHERE of the statement, or add LIMIT 1."""
 
 
 class ResourceExhausted(PetraError):

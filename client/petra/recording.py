@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, TypeVar
 
 from petra._transport.arguments import algorithm_number, checked_key, int64, uint32, version_number
@@ -10,12 +11,13 @@ from petra._transport.operations import Transact, decoded, throttled_of
 from petra._transport.requests import Requests
 from petra.deferred import Deferred, succeed
 from petra.errors import InvalidArgument, VersionConflict
+from petra.recorded_sql import RecordedSql
 from petra.v1 import storage_pb2 as pb
 from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value, to_ttl_ms
 
 T = TypeVar("T")
 
-_Read = Callable[[pb.OperationResult], Any]
+_Read = Callable[[Sequence[pb.OperationResult]], Any]
 
 
 class Overtaken(Exception):
@@ -42,12 +44,18 @@ class Recording:
         self._read: dict[str, int] = {}
         self._required: dict[str, int] = {}
         self._operations: list[pb.Operation] = []
-        self._deferred: list[tuple[Deferred[Any], _Read]] = []
+        # Each with the number of its operations.
+        self._deferred: list[tuple[Deferred[Any], int, _Read]] = []
         # What a read of a key sees that was written here: what is to be stored, None for deleted.
         self._written: dict[str, pb.SetItem | None] = {}
         # Keys whose value only the server will know.
         self._opaque: dict[str, str] = {}
         self._ended = False
+
+    @property
+    def sql(self) -> RecordedSql:
+        """Statements on the object's database, done in order with the other writes."""
+        return RecordedSql(self._record_all)
 
     # Reads.
 
@@ -156,7 +164,8 @@ class Recording:
         if not self._operations and not versions:
             return None
         conditions = [pb.Condition(key=key, version=version) for key, version in versions.items()]
-        return self._requests.transact(conditions, self._operations, durability=durability)
+        interruptible = any(operation.HasField("sql") for operation in self._operations)
+        return self._requests.transact(conditions, self._operations, durability=durability, interruptible=interruptible)
 
     def _committed(self, response: pb.TransactResponse) -> None:
         """Gives the recorded operations their results.
@@ -169,8 +178,9 @@ class Recording:
                 if conflict.key not in self._read:
                     raise conflict
             raise Overtaken(conflicts[0])
-        for (deferred, read), result in zip(self._deferred, response.results, strict=True):
-            succeed(deferred, read(result))
+        results = iter(response.results)
+        for deferred, count, read in self._deferred:
+            succeed(deferred, read(list(islice(results, count))))
 
     def _check_open(self) -> None:
         if self._ended:
@@ -183,10 +193,15 @@ class Recording:
         self._written[key] = item
 
     def _record(self, operation: pb.Operation, read: Callable[[pb.OperationResult], T]) -> Deferred[T]:
+        return self._record_all([operation], lambda results: read(results[0]))
+
+    def _record_all(
+        self, operations: Sequence[pb.Operation], read: Callable[[Sequence[pb.OperationResult]], T]
+    ) -> Deferred[T]:
         self._check_open()
         deferred: Deferred[T] = Deferred()
-        self._operations.append(operation)
-        self._deferred.append((deferred, read))
+        self._operations.extend(operations)
+        self._deferred.append((deferred, len(operations), read))
         return deferred
 
 

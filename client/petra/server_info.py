@@ -18,6 +18,13 @@ class Limits:
     message_bytes: int
     page_entries: int
     page_bytes: int
+    # Of the text of a statement.
+    sql_bytes: int
+    # Of a text, blob or row in a database.
+    sql_value_bytes: int
+    # Of the rows that one call of `execute` or `batch` answers with: their number, and their bytes.
+    sql_rows: int
+    sql_result_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,9 @@ class ServerInfo:
     writable: bool
     disk_free_bytes: int
     disk_reserve_bytes: int
+    # Databases that are open, and what SQLite has allocated for them.
+    open_databases: int
+    sql_memory_bytes: int
     limits: Limits
 
 
@@ -59,3 +69,5 @@ class ActorInfo:
     turns: int
     operations: int
     swept: int
+    # Of SQL, those that were sent.
+    statements: int

@@ -31,11 +31,12 @@ START = datetime(2026, 10, 17, tzinfo=UTC)
 INFO = ServerInfo(
     version="1.2.3", data_id="id", created_at=START, started_at=START, now=START + timedelta(hours=2), format_version=1,
     actors=2, writable=True, disk_free_bytes=10 << 30, disk_reserve_bytes=1 << 30,
+    open_databases=3, sql_memory_bytes=1 << 20,
     limits=Limits(*range(1, 1 + len(Limits.__slots__))),
 )  # fmt: skip
 IDLE = ActorInfo(
     index=0, first_slot=0, last_slot=8_191, queue_depth=0, keys=10, keys_estimated=False, version=5, cache_bytes=1_000,
-    cache_entries=10, cache_hits=50, cache_misses=50, turns=100, operations=1_000, swept=0,
+    cache_entries=10, cache_hits=50, cache_misses=50, turns=100, operations=1_000, swept=0, statements=0,
 )  # fmt: skip
 BUSY = dataclasses.replace(IDLE, index=1, queue_depth=3)
 

@@ -11,7 +11,7 @@ import pytest
 
 import petra
 from petra.objects import AsyncEntries
-from petra.sync import Client, Entries, Namespace, Object, Pipeline, Transaction
+from petra.sync import Client, Entries, Namespace, Object, Pipeline, Sql, Transaction
 
 PAIRS: list[tuple[type, type]] = [
     (petra.AsyncClient, Client),
@@ -19,6 +19,7 @@ PAIRS: list[tuple[type, type]] = [
     (petra.AsyncNamespace, Namespace),
     (petra.AsyncObject, Object),
     (petra.AsyncPipeline, Pipeline),
+    (petra.AsyncSql, Sql),
     (petra.AsyncTransaction, Transaction),
 ]
 # They differ in what they are for.
@@ -121,8 +122,8 @@ def test_every_public_class_of_one_tree_has_its_mirror() -> None:
 
 
 def test_what_talks_to_the_server_awaits() -> None:
-    plain = {"__init__", "name", "namespace", "object", "pipeline"}
-    for cls in (petra.AsyncClient, petra.AsyncObject):
+    plain = {"__init__", "name", "namespace", "object", "pipeline", "sql", "query"}
+    for cls in (petra.AsyncClient, petra.AsyncObject, petra.AsyncSql):
         assert {name for name, member in members(cls).items() if not awaits(member)} <= plain
 
 

@@ -90,6 +90,8 @@ class Call(Generic[T_co]):
     timeout: float | None = None
     # In seconds of the loop's clock; set by the link.
     deadline = 0.0
+    # The server breaks it off when its time is over, and says so.
+    interruptible = False
     # In a group, a refusal stands in its place: to try again would turn the order of the group.
     in_group = False
 

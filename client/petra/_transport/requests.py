@@ -24,6 +24,7 @@ from petra._transport.calls import (
     INITIALS,
     NUMBERS,
     REQUEST_IDS,
+    TIMEOUTS,
     TTLS,
     VALUES,
     Address,
@@ -332,6 +333,7 @@ class Requests:
         operations: Iterable[pb.Operation],
         *,
         durability: Durability | None = None,
+        interruptible: bool = False,
     ) -> Transact:
         message = pb.TransactRequest(
             conditions=conditions,
@@ -340,7 +342,11 @@ class Requests:
             request_id=next_request_id(),
         )
         self._address_message(message)
-        return Transact(self.address, message.SerializeToString())
+        call = Transact(self.address, message.SerializeToString())
+        if interruptible:
+            call.interruptible = True
+            call.columns |= TIMEOUTS
+        return call
 
     def item(self, key: str, value: Value, ttl_ms: int, if_version: int | None, keep_ttl: bool = False) -> pb.SetItem:
         data, encoding = encoded(self.codec, value)

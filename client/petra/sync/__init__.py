@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from petra.sync.client import Client
-from petra.sync.objects import Entries, Namespace, Object, Pipeline, Transaction
+from petra.sync.database import Sql
+from petra.sync.objects import Entries, Namespace, Object, Pipeline
+from petra.sync.transaction import Transaction
 
-__all__ = ["Client", "Entries", "Namespace", "Object", "Pipeline", "Transaction"]
+__all__ = ["Client", "Entries", "Namespace", "Object", "Pipeline", "Sql", "Transaction"]

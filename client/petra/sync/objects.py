@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from petra._transport import admin
-from petra._transport.arguments import checked_name, unique_keys
+from petra._transport.arguments import checked_name
 from petra._transport.blocking import BlockingBinding
 from petra._transport.calls import Address
 from petra._transport.paging import Pages
@@ -16,7 +16,10 @@ from petra._transport.requests import Requests
 from petra.contention import Contention
 from petra.errors import PetraError, VersionConflict
 from petra.recorder import Recorder, settle
-from petra.recording import Overtaken, Recording
+from petra.recording import Overtaken
+from petra.sql import DatabaseInfo
+from petra.sync.database import Sql
+from petra.sync.transaction import Transaction
 from petra.values import Algorithm, Codec, Durability, Entry, Seconds, Throttled, Value, to_timeout
 
 D = TypeVar("D")
@@ -304,40 +307,6 @@ class Pipeline(Recorder):
         return settle(steps)
 
 
-class Transaction(Recording):
-    """One attempt of a transaction on an object: reads go to the server, writes are recorded until it commits."""
-
-    def __init__(self, entries: Entries, requests: Requests, contention: Contention) -> None:
-        """Made by `transact`."""
-        super().__init__(requests)
-        self._entries = entries
-        self._contention = contention
-
-    def get(self, key: str, default: D | None = None) -> Value | D:
-        """The value of a key as this transaction sees it, or the default. It commits only if nobody changes it."""
-        entry = self.get_entry(key)
-        return default if entry is None else entry.value
-
-    def get_entry(self, key: str) -> Entry | None:
-        """As `get`, with version and expiry. What this transaction has written has version 0 and no expiry yet."""
-        known, entry = self._look_up(key)
-        if not known:
-            entry = self._entries.get_entry(key, timeout=self._contention.left())
-            self._saw(key, entry)
-        return entry
-
-    def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
-        """The values of many keys, read in one snapshot; absent keys are left out."""
-        wanted = unique_keys(keys)
-        known = {key: self._look_up(key) for key in wanted}
-        unknown = [key for key in wanted if not known[key][0]]
-        read = self._entries.get_entries(unknown, timeout=self._contention.left()) if unknown else {}
-        for key in unknown:
-            self._saw(key, read.get(key))
-        entries = {key: known[key][1] if known[key][0] else read.get(key) for key in wanted}
-        return {key: entry.value for key, entry in entries.items() if entry is not None}
-
-
 class Object(Entries):
     """An object: its entries live in one actor, are read in one snapshot, and change together in `transact`."""
 
@@ -345,6 +314,11 @@ class Object(Entries):
     def name(self) -> str:
         """The object's name."""
         return self._address.object
+
+    @property
+    def sql(self) -> Sql:
+        """The object's SQL database."""
+        return Sql(self._binding, self._address, self._durability)
 
     def transact(
         self,
@@ -400,3 +374,15 @@ class Namespace(Entries):
             for name in names:
                 yield name
                 after = name
+
+    def databases(
+        self, *, prefix: str = "", start_after: str = "", limit: int | None = None, timeout: Seconds | None = None
+    ) -> Iterator[DatabaseInfo]:
+        """Iterates over the SQL databases of the namespace with their sizes and tables, in the order of their objects.
+
+        `prefix` and `start_after` are about the names of the objects. `limit` bounds them in all.
+        """
+        pages = admin.DatabasePages(self._address.namespace, prefix=prefix, start_after=start_after, limit=limit)
+        while (request := pages.next_request()) is not None:
+            answer = self._binding.unary(admin.LIST_DATABASES, request, to_timeout(timeout))
+            yield from pages.take(answer)

@@ -26,6 +26,9 @@ from petra.errors import (
     PermissionDenied,
     PetraError,
     ResourceExhausted,
+    SqlConstraint,
+    SqlError,
+    SqlNotAllowed,
     Unavailable,
     Unimplemented,
     VersionConflict,
@@ -51,7 +54,9 @@ INTENDED: dict[type[PetraError], list[str]] = {
     DataLoss: ["STORAGE_CORRUPT"],
     DeadlineExceeded: ["DEADLINE_PASSED"],
     InternalError: ["INTERNAL_ERROR"],
-    FailedPrecondition: ["SQL_CONSTRAINT"],
+    SqlConstraint: ["SQL_CONSTRAINT"],
+    SqlError: ["SQL_ERROR"],
+    SqlNotAllowed: ["SQL_NOT_ALLOWED"],
 }
 INTENDED_OF_REASON = {reason: kind for kind, reasons in INTENDED.items() for reason in reasons}
 REASONS = sorted(set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"})

@@ -1,0 +1,99 @@
+"""The SQL database of an object, for threads. Its twin petra.database is for asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from petra._transport.blocking import BlockingBinding
+from petra._transport.calls import Address
+from petra._transport.sql_requests import SqlRequests
+from petra._transport.statements import Given
+from petra.sql import Params, Result, Row
+from petra.values import Durability, Seconds, to_timeout
+
+
+class Sql:
+    """The SQLite database of an object. It is there when a statement has written into it, and goes with its object.
+
+    Parameters are a tuple or a list for those by position (`?`), or a dict for those by name (`:name`). They may be
+    None, int (64 bits), float, str or bytes. A call is one atomic step of the object, done once however often the
+    client had to send it, and acknowledged as its `durability` says; when it raises, nothing was changed, unless
+    `outcome_unknown`. Statements are interrupted when the time-out is over.
+
+    Every method raises SqlError for what SQLite does not understand, SqlConstraint, SqlNotAllowed, InvalidArgument for
+    what is too large, and what all calls raise. `field` of an error says which statement it was.
+    """
+
+    def __init__(self, binding: BlockingBinding, address: Address, durability: Durability | None) -> None:
+        """Made by an object."""
+        self._binding = binding
+        self._requests = SqlRequests(address, durability)
+
+    def execute(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Result:
+        """Executes a statement, and returns its rows and what it did.
+
+        What answers with more rows than the server's limits allow (10,000, or 8 MiB of them, unless its settings say
+        otherwise) is refused with InvalidArgument and changes nothing: `query` streams rows.
+        """
+        call = self._requests.execute(sql, params, durability)
+        (result,) = self._binding.call(call, to_timeout(timeout))
+        return result
+
+    def executemany(
+        self,
+        sql: str,
+        params: Iterable[Params],
+        *,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Result:
+        """Executes a statement once with each of the parameters, and returns the sum of what that did.
+
+        All of it is one step and one message: what does not fit into a message of the server's (16 MiB unless its
+        settings say otherwise) is refused. Share more than that out among several calls.
+        """
+        call = self._requests.executemany(sql, params, durability)
+        (result,) = self._binding.call(call, to_timeout(timeout))
+        return result
+
+    def one(
+        self,
+        sql: str,
+        params: Params = (),
+        *,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Row:
+        """Executes a statement that returns exactly one row, and returns that.
+
+        Raises NoRow or SeveralRows otherwise, which are NotOneRow; what the statement has changed is changed then.
+        """
+        return (self.execute(sql, params, durability=durability, timeout=timeout)).one()
+
+    def script(self, text: str, *, durability: Durability | None = None, timeout: Seconds | None = None) -> Result:
+        """Executes statements with semicolons between them, such as a schema, in one step: all of them or none.
+
+        Returns the rows of the last one, and the sum of what all did.
+        """
+        return self.execute(text, durability=durability, timeout=timeout)
+
+    def batch(
+        self,
+        statements: Iterable[Given],
+        *,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> list[Result]:
+        """Executes statements in order and in one step, all of them or none, and returns their results.
+
+        Each is a str, a tuple of a str and its parameters, or a Statement.
+        """
+        call = self._requests.batch(statements, durability)
+        return self._binding.call(call, to_timeout(timeout))
