@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 from petra_server import __version__
 from petra_server.actor.addresses import Addresses
 from petra_server.actor.router import Router
+from petra_server.actor.sql_turns import SqlOptions
 from petra_server.actor.sweeper import Sweeper
 from petra_server.clock import Clock, SystemClock
 from petra_server.errors import StartupError, StorageFailed
@@ -29,6 +30,7 @@ from petra_server.rpc.checks import Checks, Limits
 from petra_server.rpc.requests import Requests
 from petra_server.rpc.storage_service import StorageService
 from petra_server.settings import Settings, split_address
+from petra_server.sql.statements import SqlLimits
 from petra_server.storage.engine import EngineOptions
 from petra_server.storage.partition import Partition, PartitionOptions
 
@@ -58,7 +60,11 @@ class Server:
         # Set once a write or flush has failed; the process is to end then.
         self.failed = asyncio.Event()
         self.router = Router(
-            self._partition, clock, max_mailbox_items=settings.max_mailbox_items, on_failure=self._storage_failed
+            self._partition,
+            clock,
+            max_mailbox_items=settings.max_mailbox_items,
+            sql=_sql_options(settings),
+            on_failure=self._storage_failed,
         )
         self.addresses = Addresses(
             self.router.actors,
@@ -250,6 +256,26 @@ def _limits(settings: Settings) -> Limits:
         max_message_bytes=settings.max_message_bytes,
         max_page_entries=settings.max_page_entries,
         max_page_bytes=settings.max_page_bytes,
+    )
+
+
+def _sql_options(settings: Settings) -> SqlOptions:
+    return SqlOptions(
+        limits=SqlLimits(
+            max_sql_bytes=settings.max_sql_bytes,
+            max_value_bytes=settings.max_sql_value_bytes,
+            max_rows=settings.max_sql_rows,
+            max_result_bytes=min(settings.max_sql_result_bytes, settings.max_message_bytes // 2),
+            max_write_bytes=settings.max_sql_write_bytes,
+            max_scratch_bytes=settings.max_sql_scratch_bytes,
+            max_database_bytes=settings.max_sql_database_bytes,
+        ),
+        threads=settings.sql_threads,
+        max_open=settings.sql_open_databases,
+        cache_bytes=settings.sql_cache_bytes,
+        memory_bytes=settings.sql_memory_bytes,
+        max_seconds=settings.max_sql_seconds,
+        streams=settings.sql_streams,
     )
 
 

@@ -46,6 +46,7 @@ class Actor:
         "last_slot",
         "mailbox",
         "operations",
+        "statements",
         "swept",
         "turns",
         "version",
@@ -71,4 +72,6 @@ class Actor:
         self.version = 0
         self.turns = 0
         self.operations = 0
+        # Statements of SQL, as they were sent.
+        self.statements = 0
         self.swept = 0

@@ -12,6 +12,8 @@ from petra_server.actor.operations import (
     Delete,
     DeleteMany,
     DeleteReply,
+    Execute,
+    ExecuteReply,
     Get,
     GetReply,
     Increment,
@@ -29,6 +31,8 @@ from petra_server.actor.operations import (
     Transact,
     TransactReply,
 )
+from petra_server.sql.cells import Cells
+from petra_server.sql.statements import Column, Statement, StatementResult
 from petra_server.storage.records import Record
 
 # On disk: numbers are only ever added.
@@ -43,11 +47,17 @@ _REPLY_TYPES: dict[int, Any] = {
     8: CountReply,
     9: TransactReply,
     10: Record,
+    11: ExecuteReply,
+    12: StatementResult,
+    13: Column,
+    14: Cells,
 }
 _REPLY_CODES = {kind: code for code, kind in _REPLY_TYPES.items()}
 _OPERATION_CODES: dict[Any, int] = {
     kind: code
-    for code, kind in enumerate((Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact), start=1)
+    for code, kind in enumerate(
+        (Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact, Execute, Statement), start=1
+    )
 }
 _TUPLE = 0
 
@@ -78,6 +88,9 @@ def _tagged_steps(operation: Operation) -> object:
 
 
 def _to_wire(value: object) -> object:
+    if isinstance(value, Cells):
+        # Its columns hold plain values, and may be long.
+        return [_REPLY_CODES[Cells], msgpack.packb(tuple(value))]
     if isinstance(value, tuple):
         return [_REPLY_CODES.get(type(value), _TUPLE), *map(_to_wire, value)]
     return value
@@ -86,6 +99,8 @@ def _to_wire(value: object) -> object:
 def _from_wire(value: object) -> Any:  # noqa: ANN401 - whatever was packed
     if isinstance(value, list):
         code, *fields = value
+        if code == _REPLY_CODES[Cells]:
+            return Cells(*msgpack.unpackb(fields[0]))
         items = map(_from_wire, fields)
         return tuple(items) if code == _TUPLE else _REPLY_TYPES[code](*items)
     return value

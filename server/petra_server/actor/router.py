@@ -19,7 +19,8 @@ from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
 from petra_server.actor.operations import RANGE_READS, Clear, CountReply, GetReply, Reply, mutates, weight
-from petra_server.actor.turn import NeedsWrites, Turn, load
+from petra_server.actor.sql_turns import SqlOptions, SqlTurns
+from petra_server.actor.turn import NeedsSql, NeedsWrites, Turn, load
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed, deadline_passed
 from petra_server.faults import internal_error
@@ -35,7 +36,7 @@ _MAILBOX_RETRY_MS = 50
 
 
 @dataclass(slots=True)
-class _Finished:
+class Finished:
     """A turn that has run and whose writes are not stored yet."""
 
     actor: Actor
@@ -54,6 +55,7 @@ class Router:
         clock: Clock,
         *,
         max_mailbox_items: int,
+        sql: SqlOptions,
         on_failure: Callable[[StorageFailed], None],
     ) -> None:
         """Starts the partition's committer; `on_failure` is called once, when a write or flush has failed."""
@@ -69,6 +71,7 @@ class Router:
             Actor(index, count, Family(partition.engine, index), partition.cache.view(), partition.counts[index])
             for index in range(count)
         ]
+        self.sql = SqlTurns(self, partition, clock, sql)
         # Owned by the loop.
         self._closed: Refusal | None = None
         self._long_turns: set[asyncio.Task[None]] = set()
@@ -124,14 +127,17 @@ class Router:
         self._drain(actor)
 
     async def finish(self) -> None:
-        """Waits for the long turns that are under way."""
+        """Waits for the long turns and the statements that are under way."""
         while self._long_turns:
             await asyncio.wait(self._long_turns)
+        await self.sql.finish()
 
     async def close(self, refusal: Refusal) -> None:
         """Begins nothing more: what waits, and whatever comes, is refused. Waits for the long turns under way."""
         self._closed = refusal
+        self.sql.stop(refusal)
         await self.finish()
+        self.sql.close()
         for actor in self.actors:
             while actor.mailbox:
                 actor.mailbox.popleft().answer(refusal)
@@ -152,7 +158,11 @@ class Router:
     def _step(self, groups: dict[Actor, list[Call]]) -> None:
         now_ms = self._clock.now_ms()
         batch = Batch()
-        finished = [self._run_turn(actor, calls, now_ms, batch) for actor, calls in groups.items()]
+        self.conclude(batch, [self._run_turn(actor, calls, now_ms, batch) for actor, calls in groups.items()])
+
+    def conclude(self, batch: Batch, finished: list[Finished]) -> bool:
+        """Stores what turns wrote and answers their calls. False when it could not be stored, and they are refused."""
+        asked = len(finished)
         if batch:
             finished = self._store(batch, finished)
         for turn in finished:
@@ -166,10 +176,20 @@ class Router:
                     call.answer(outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
+        return len(finished) == asked
 
-    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> _Finished:
+    def conclude_turn(self, actor: Actor, turn: Turn, answers: list[tuple[Call, Reply | Refusal, int]]) -> bool:
+        """The same for one turn that somebody else has run."""
+        actor.turns += 1
+        actor.operations += len(answers)
+        batch = Batch()
+        delta = turn.collect(batch)
+        return self.conclude(batch, [Finished(actor, turn, answers, delta)])
+
+    def turn_of(self, actor: Actor, now_ms: int) -> Turn:
+        """A turn that is yet to run."""
         gate = self.gate
-        turn = Turn(
+        return Turn(
             actor.index,
             actor.family,
             actor.cache,
@@ -179,6 +199,10 @@ class Router:
             gate.pending(actor.barrier_generation),
             gate.pending(actor.any_generation),
         )
+
+    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> Finished:
+        gate = self.gate
+        turn = self.turn_of(actor, now_ms)
         answers: list[tuple[Call, Reply | Refusal, int]] = []
         refusing = self._refusing
         for position, call in enumerate(calls):
@@ -187,13 +211,17 @@ class Router:
             outcome: Reply | Refusal
             try:
                 if refusing or call.deadline is not None or call.withdrawn:
-                    self._check(call)
+                    self.check(call)
                 outcome = turn.run(HANDLERS[kind], operation, call.sync, call.scope, call.request_id)
             except Refusal as error:
                 outcome = error
             except NeedsWrites:
                 # The rest goes on in the next turn, when this one's writes are stored.
                 actor.mailbox.extendleft(reversed(calls[position:]))
+                break
+            except NeedsSql:
+                actor.mailbox.extendleft(reversed(calls[position + 1 :]))
+                self.sql.begin(call, now_ms)
                 break
             except LongTurn:
                 self._begin_clear(call)
@@ -207,7 +235,7 @@ class Router:
             answers.append((call, outcome, generation))
         actor.turns += 1
         actor.operations += len(answers)
-        return _Finished(actor, turn, answers, turn.collect(batch))
+        return Finished(actor, turn, answers, turn.collect(batch))
 
     @property
     def _refusing(self) -> bool:
@@ -218,7 +246,7 @@ class Router:
             or not self._partition.disk.writable
         )
 
-    def _check(self, call: Call) -> None:
+    def check(self, call: Call) -> None:
         """Raises Refusal when an operation is not to be begun."""
         if call.withdrawn or (call.deadline is not None and call.deadline <= self._loop.time()):
             raise deadline_passed()
@@ -226,14 +254,19 @@ class Router:
         if failure is not None:
             raise failure
         if not disk.writable and mutates(call.operation):
-            raise Refusal(
-                Reason.DISK_FULL,
-                f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free): writes are refused,"
-                " reads go on. Make room; writes resume by themselves.",
-                retry_after_ms=_FULL_DISK_RETRY_MS,
-            )
+            raise self.disk_full()
 
-    def _store(self, batch: Batch, finished: list[_Finished]) -> list[_Finished]:
+    def disk_full(self) -> Refusal:
+        """What writes are refused with while the disk is nearly full."""
+        free_bytes = self._partition.disk.free_bytes
+        return Refusal(
+            Reason.DISK_FULL,
+            f"The disk of the data directory is nearly full ({free_bytes >> 20} MiB free): writes are refused,"
+            " reads go on. Make room; writes resume by themselves.",
+            retry_after_ms=_FULL_DISK_RETRY_MS,
+        )
+
+    def _store(self, batch: Batch, finished: list[Finished]) -> list[Finished]:
         """Stores a step's batch and returns the turns that stand.
 
         When that fails, these are the ones without writes; the calls of the others are refused.
@@ -254,13 +287,15 @@ class Router:
                     self._loop.call_soon(self._drain, turn.actor)
         return [turn for turn in finished if not turn.turn.wrote]
 
-    def _apply(self, finished: _Finished) -> None:
+    def _apply(self, finished: Finished) -> None:
         actor, turn = finished.actor, finished.turn
         turn.settle()
         actor.keys = max(0, actor.keys + finished.delta)
         # A touch writes an entry with the version that it had.
         if turn.version > actor.version:
             actor.version = turn.version
+        for database in turn.cleared:
+            self.sql.drop(database)
         if turn.wrote:
             actor.any_generation = self.gate.open_generation
         if turn.durable_keys:
@@ -310,6 +345,8 @@ class Router:
             generation = self._partition.append(work.batch())
         except EngineStalled:
             raise _stalled() from None
+        if work.database:
+            self.sql.drop(work.database)
         actor.keys = max(0, actor.keys - work.total)
         actor.any_generation = generation
         actor.turns += 1

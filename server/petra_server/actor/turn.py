@@ -16,9 +16,17 @@ from typing import Any, Final, Protocol
 from petra_server.actor.operations import Operation, Reply
 from petra_server.actor.replays import fingerprint, pack_reply, unpack_reply
 from petra_server.errors import Reason, Refusal
+from petra_server.sql.statements import Outcome
 from petra_server.storage.batch import Batch
 from petra_server.storage.cache import MISSING, Missing
-from petra_server.storage.keys import REQUEST_TTL_MS, expiry_key, request_bucket, request_key
+from petra_server.storage.keys import (
+    REQUEST_TTL_MS,
+    expiry_key,
+    page_key,
+    prefix_end,
+    request_bucket,
+    request_key,
+)
 from petra_server.storage.records import Record, pack_record, pack_request, unpack_record, unpack_request
 
 
@@ -55,6 +63,10 @@ class NeedsWrites(Exception):
     """An operation that reads ranges must wait until this turn's writes are stored. It was not begun."""
 
 
+class NeedsSql(Exception):
+    """The operation has statements, which run outside of the turn first. Nothing of it was done."""
+
+
 _ABSENT: Final = object()
 
 
@@ -81,6 +93,7 @@ class Turn:
         "_flushing_keys",
         "_open_generation",
         "_open_keys",
+        "_pages",
         "_requests",
         "_source",
         "_sync",
@@ -88,6 +101,7 @@ class Turn:
         "_writes",
         "_written_generation",
         "applied",
+        "cleared",
         "durable_keys",
         "floor",
         "forgotten",
@@ -95,6 +109,8 @@ class Turn:
         "next_version",
         "now_ms",
         "range_deletes",
+        "sql",
+        "sql_kept",
         "stale_index",
         "version",
     )
@@ -133,6 +149,10 @@ class Turn:
         # Made when they are needed, which is rarely.
         self._requests: dict[bytes, bytes] | None = None
         self.range_deletes: Sequence[tuple[bytes, bytes]] = ()
+        # By their keys, so that what several lists changed is written once.
+        self._pages: dict[bytes, bytes] | None = None
+        # Databases that are removed.
+        self.cleared: Sequence[bytes] = ()
         self.stale_index: Sequence[bytes] = ()
         # Keys that the cache need not keep an absence of.
         self.forgotten: Sequence[bytes] = ()
@@ -143,6 +163,9 @@ class Turn:
         self._undo: list[tuple[bytes, object]] | None = None
         self.gate = floor
         self.applied = True
+        # What its statements did, when they have run; and whether that is a part of this turn's writes.
+        self.sql: Outcome | None = None
+        self.sql_kept = False
 
     def run(
         self, handler: Callable[[Turn, Any], Reply], operation: Operation, sync: bool, scope: bytes, request_id: bytes
@@ -189,7 +212,7 @@ class Turn:
 
     def stored(self, key: bytes) -> Record | None:
         """The entry as it is kept, expired or not. Raises the gate to the generation that wrote it."""
-        # As in `_show`, written out for the sake of the hot path.
+        # As in `show`, written out for the sake of the hot path.
         if key in self._open_keys or key in self.durable_keys:
             self.gate = self._open_generation
         elif key in self._flushing_keys and self.gate != self._open_generation:
@@ -244,12 +267,57 @@ class Turn:
             raise NeedsWrites
         return self._source.scan(lower, upper, reverse=reverse)
 
+    # Databases, by the prefix of their pages, which stands for their state in the gate.
+
+    def take_sql(self) -> Outcome | None:
+        """What the statements of this operation did; None when they have not run, which needs all writes stored.
+
+        Raises NeedsWrites when they are not.
+        """
+        if self.sql is None and self.wrote:
+            raise NeedsWrites
+        return self.sql
+
+    def keep_sql(self, database: bytes, outcome: Outcome) -> None:
+        """Makes what statements did a part of the turn's writes, and has the answer wait for what they saw."""
+        self.show(database)
+        self.sql_kept = True
+        if outcome.pages or outcome.gone_from:
+            if self._pages is None:
+                self._pages = {}
+            if outcome.gone_from:
+                # Pages that an earlier list of this turn wrote go as well.
+                gone = page_key(database, outcome.gone_from), prefix_end(database)
+                self.range_deletes = [*self.range_deletes, gone]
+                for key in [key for key in self._pages if gone[0] <= key < gone[1]]:
+                    del self._pages[key]
+            for number, page in outcome.pages.items():
+                self._pages[page_key(database, number)] = page
+            if self._sync:
+                self.durable_keys.add(database)
+            if database in self.durable_keys:
+                self.gate = self._open_generation
+        elif not outcome.read_only:
+            self.wait_for_earlier_writes()
+
+    def clear_database(self, database: bytes) -> None:
+        """Removes a database, if there is one."""
+        self.show(database)
+        if self._source.get(page_key(database, 1)) is None:
+            return
+        self.range_deletes = [*self.range_deletes, (database, prefix_end(database))]
+        self.cleared = [*self.cleared, database]
+        if self._sync:
+            self.durable_keys.add(database)
+        if database in self.durable_keys:
+            self.gate = self._open_generation
+
     # What the owner of the turn does with it.
 
     @property
     def wrote(self) -> bool:
         """Whether there is anything to store."""
-        return bool(self._writes or self._requests or self.stale_index or self.range_deletes)
+        return bool(self._writes or self._requests or self.stale_index or self.range_deletes or self._pages)
 
     def collect(self, batch: Batch) -> int:
         """Adds the turn's writes to a batch. Returns by how many the number of stored entries changes."""
@@ -272,6 +340,9 @@ class Turn:
                 out.append((family, key, value))
         for key in self.stale_index:
             out.append((family, key, None))
+        if self._pages is not None:
+            for key, page in self._pages.items():
+                out.append((family, key, page))
         for lower, upper in self.range_deletes:
             batch.range_deletes.append((family, lower, upper))
         return delta
@@ -284,7 +355,7 @@ class Turn:
         for key in self.forgotten:
             self._cache.discard(key)
 
-    def _show(self, key: bytes) -> None:
+    def show(self, key: bytes) -> None:
         """Has the present answer wait for what wrote the state of a key."""
         if key in self._open_keys or key in self.durable_keys:
             self.gate = self._open_generation
@@ -302,7 +373,7 @@ class Turn:
             forgotten_at_ms, stored_checksum, reply = unpack_request(data)
             if forgotten_at_ms <= self.now_ms:
                 continue
-            self._show(key)
+            self.show(key)
             if stored_checksum != checksum:
                 raise Refusal(
                     Reason.REQUEST_ID_REUSED,
