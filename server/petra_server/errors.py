@@ -30,6 +30,7 @@ class Reason(StrEnum):
     INVALID_OPERATION = "INVALID_OPERATION"
     DUPLICATE_KEY = "DUPLICATE_KEY"
     INVALID_PIPELINE = "INVALID_PIPELINE"
+    INVALID_STATEMENT = "INVALID_STATEMENT"
     VALUE_TOO_LARGE = "VALUE_TOO_LARGE"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     RESPONSE_TOO_LARGE = "RESPONSE_TOO_LARGE"
@@ -81,6 +82,12 @@ class Refusal(Exception):
             field=f"{path}.{self.field}" if self.field else path,
             metadata=self.metadata,
             retry_after_ms=self.retry_after_ms,
+        )
+
+    def at(self, field: str) -> Refusal:
+        """The same about another field."""
+        return Refusal(
+            self.reason, self.message, field=field, metadata=self.metadata, retry_after_ms=self.retry_after_ms
         )
 
 

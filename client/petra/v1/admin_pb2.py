@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14petra/v1/admin.proto\x12\x08petra.v1\"\x10\n\x0eGetInfoRequest\"\x82\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61ta_id\x18\x02 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\r\x12\x0e\n\x06\x61\x63tors\x18\x05 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x06 \x01(\x03\x12\x10\n\x08writable\x18\x07 \x01(\x08\x12\x17\n\x0f\x64isk_free_bytes\x18\x08 \x01(\x04\x12\x1a\n\x12\x64isk_reserve_bytes\x18\t \x01(\x04\x12 \n\x06limits\x18\n \x01(\x0b\x32\x10.petra.v1.Limits\x12\x0e\n\x06now_ms\x18\x0b \x01(\x03\"\xb5\x01\n\x06Limits\x12\x17\n\x0fnamespace_bytes\x18\x01 \x01(\r\x12\x14\n\x0cobject_bytes\x18\x02 \x01(\r\x12\x11\n\tkey_bytes\x18\x03 \x01(\r\x12\x13\n\x0bvalue_bytes\x18\x04 \x01(\r\x12\x13\n\x0b\x62\x61tch_items\x18\x05 \x01(\r\x12\x15\n\rmessage_bytes\x18\x06 \x01(\r\x12\x14\n\x0cpage_entries\x18\x07 \x01(\r\x12\x12\n\npage_bytes\x18\x08 \x01(\r\"K\n\x15ListNamespacesRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x13\n\x0bstart_after\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\":\n\x16ListNamespacesResponse\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"[\n\x12ListObjectsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x13\n\x0bstart_after\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"4\n\x13ListObjectsResponse\x12\x0f\n\x07objects\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"\x17\n\x15\x44\x65scribeActorsRequest\"=\n\x16\x44\x65scribeActorsResponse\x12#\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x13.petra.v1.ActorInfo\"\x95\x02\n\tActorInfo\x12\r\n\x05index\x18\x01 \x01(\r\x12\x12\n\nfirst_slot\x18\x02 \x01(\r\x12\x11\n\tlast_slot\x18\x03 \x01(\r\x12\x13\n\x0bqueue_depth\x18\x04 \x01(\r\x12\x0c\n\x04keys\x18\x05 \x01(\x04\x12\x16\n\x0ekeys_estimated\x18\x06 \x01(\x08\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x08 \x01(\x04\x12\x15\n\rcache_entries\x18\t \x01(\x04\x12\x12\n\ncache_hits\x18\n \x01(\x04\x12\x14\n\x0c\x63\x61\x63he_misses\x18\x0b \x01(\x04\x12\r\n\x05turns\x18\x0c \x01(\x04\x12\x12\n\noperations\x18\r \x01(\x04\x12\r\n\x05swept\x18\x0e \x01(\x04\x32\xc4\x02\n\x0c\x41\x64minService\x12>\n\x07GetInfo\x12\x18.petra.v1.GetInfoRequest\x1a\x19.petra.v1.GetInfoResponse\x12S\n\x0eListNamespaces\x12\x1f.petra.v1.ListNamespacesRequest\x1a .petra.v1.ListNamespacesResponse\x12J\n\x0bListObjects\x12\x1c.petra.v1.ListObjectsRequest\x1a\x1d.petra.v1.ListObjectsResponse\x12S\n\x0e\x44\x65scribeActors\x12\x1f.petra.v1.DescribeActorsRequest\x1a .petra.v1.DescribeActorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14petra/v1/admin.proto\x12\x08petra.v1\"\x10\n\x0eGetInfoRequest\"\xb4\x02\n\x0fGetInfoResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0f\n\x07\x64\x61ta_id\x18\x02 \x01(\t\x12\x15\n\rcreated_at_ms\x18\x03 \x01(\x03\x12\x16\n\x0e\x66ormat_version\x18\x04 \x01(\r\x12\x0e\n\x06\x61\x63tors\x18\x05 \x01(\r\x12\x15\n\rstarted_at_ms\x18\x06 \x01(\x03\x12\x10\n\x08writable\x18\x07 \x01(\x08\x12\x17\n\x0f\x64isk_free_bytes\x18\x08 \x01(\x04\x12\x1a\n\x12\x64isk_reserve_bytes\x18\t \x01(\x04\x12 \n\x06limits\x18\n \x01(\x0b\x32\x10.petra.v1.Limits\x12\x0e\n\x06now_ms\x18\x0b \x01(\x03\x12\x16\n\x0eopen_databases\x18\x0c \x01(\r\x12\x18\n\x10sql_memory_bytes\x18\r \x01(\x04\"\x8d\x02\n\x06Limits\x12\x17\n\x0fnamespace_bytes\x18\x01 \x01(\r\x12\x14\n\x0cobject_bytes\x18\x02 \x01(\r\x12\x11\n\tkey_bytes\x18\x03 \x01(\r\x12\x13\n\x0bvalue_bytes\x18\x04 \x01(\r\x12\x13\n\x0b\x62\x61tch_items\x18\x05 \x01(\r\x12\x15\n\rmessage_bytes\x18\x06 \x01(\r\x12\x14\n\x0cpage_entries\x18\x07 \x01(\r\x12\x12\n\npage_bytes\x18\x08 \x01(\r\x12\x11\n\tsql_bytes\x18\t \x01(\r\x12\x17\n\x0fsql_value_bytes\x18\n \x01(\r\x12\x10\n\x08sql_rows\x18\x0b \x01(\r\x12\x18\n\x10sql_result_bytes\x18\x0c \x01(\r\"K\n\x15ListNamespacesRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x13\n\x0bstart_after\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\r\":\n\x16ListNamespacesResponse\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"[\n\x12ListObjectsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x13\n\x0bstart_after\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"4\n\x13ListObjectsResponse\x12\x0f\n\x07objects\x18\x01 \x03(\t\x12\x0c\n\x04more\x18\x02 \x01(\x08\"]\n\x14ListDatabasesRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0e\n\x06prefix\x18\x02 \x01(\t\x12\x13\n\x0bstart_after\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\r\"P\n\x15ListDatabasesResponse\x12)\n\tdatabases\x18\x01 \x03(\x0b\x32\x16.petra.v1.DatabaseInfo\x12\x0c\n\x04more\x18\x02 \x01(\x08\"B\n\x0c\x44\x61tabaseInfo\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06tables\x18\x03 \x03(\t\"\x17\n\x15\x44\x65scribeActorsRequest\"=\n\x16\x44\x65scribeActorsResponse\x12#\n\x06\x61\x63tors\x18\x01 \x03(\x0b\x32\x13.petra.v1.ActorInfo\"\xa9\x02\n\tActorInfo\x12\r\n\x05index\x18\x01 \x01(\r\x12\x12\n\nfirst_slot\x18\x02 \x01(\r\x12\x11\n\tlast_slot\x18\x03 \x01(\r\x12\x13\n\x0bqueue_depth\x18\x04 \x01(\r\x12\x0c\n\x04keys\x18\x05 \x01(\x04\x12\x16\n\x0ekeys_estimated\x18\x06 \x01(\x08\x12\x0f\n\x07version\x18\x07 \x01(\x04\x12\x13\n\x0b\x63\x61\x63he_bytes\x18\x08 \x01(\x04\x12\x15\n\rcache_entries\x18\t \x01(\x04\x12\x12\n\ncache_hits\x18\n \x01(\x04\x12\x14\n\x0c\x63\x61\x63he_misses\x18\x0b \x01(\x04\x12\r\n\x05turns\x18\x0c \x01(\x04\x12\x12\n\noperations\x18\r \x01(\x04\x12\r\n\x05swept\x18\x0e \x01(\x04\x12\x12\n\nstatements\x18\x0f \x01(\x04\x32\x96\x03\n\x0c\x41\x64minService\x12>\n\x07GetInfo\x12\x18.petra.v1.GetInfoRequest\x1a\x19.petra.v1.GetInfoResponse\x12S\n\x0eListNamespaces\x12\x1f.petra.v1.ListNamespacesRequest\x1a .petra.v1.ListNamespacesResponse\x12J\n\x0bListObjects\x12\x1c.petra.v1.ListObjectsRequest\x1a\x1d.petra.v1.ListObjectsResponse\x12P\n\rListDatabases\x12\x1e.petra.v1.ListDatabasesRequest\x1a\x1f.petra.v1.ListDatabasesResponse\x12S\n\x0e\x44\x65scribeActors\x12\x1f.petra.v1.DescribeActorsRequest\x1a .petra.v1.DescribeActorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINFOREQUEST']._serialized_start=34
   _globals['_GETINFOREQUEST']._serialized_end=50
   _globals['_GETINFORESPONSE']._serialized_start=53
-  _globals['_GETINFORESPONSE']._serialized_end=311
-  _globals['_LIMITS']._serialized_start=314
-  _globals['_LIMITS']._serialized_end=495
-  _globals['_LISTNAMESPACESREQUEST']._serialized_start=497
-  _globals['_LISTNAMESPACESREQUEST']._serialized_end=572
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=574
-  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=632
-  _globals['_LISTOBJECTSREQUEST']._serialized_start=634
-  _globals['_LISTOBJECTSREQUEST']._serialized_end=725
-  _globals['_LISTOBJECTSRESPONSE']._serialized_start=727
-  _globals['_LISTOBJECTSRESPONSE']._serialized_end=779
-  _globals['_DESCRIBEACTORSREQUEST']._serialized_start=781
-  _globals['_DESCRIBEACTORSREQUEST']._serialized_end=804
-  _globals['_DESCRIBEACTORSRESPONSE']._serialized_start=806
-  _globals['_DESCRIBEACTORSRESPONSE']._serialized_end=867
-  _globals['_ACTORINFO']._serialized_start=870
-  _globals['_ACTORINFO']._serialized_end=1147
-  _globals['_ADMINSERVICE']._serialized_start=1150
-  _globals['_ADMINSERVICE']._serialized_end=1474
+  _globals['_GETINFORESPONSE']._serialized_end=361
+  _globals['_LIMITS']._serialized_start=364
+  _globals['_LIMITS']._serialized_end=633
+  _globals['_LISTNAMESPACESREQUEST']._serialized_start=635
+  _globals['_LISTNAMESPACESREQUEST']._serialized_end=710
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_start=712
+  _globals['_LISTNAMESPACESRESPONSE']._serialized_end=770
+  _globals['_LISTOBJECTSREQUEST']._serialized_start=772
+  _globals['_LISTOBJECTSREQUEST']._serialized_end=863
+  _globals['_LISTOBJECTSRESPONSE']._serialized_start=865
+  _globals['_LISTOBJECTSRESPONSE']._serialized_end=917
+  _globals['_LISTDATABASESREQUEST']._serialized_start=919
+  _globals['_LISTDATABASESREQUEST']._serialized_end=1012
+  _globals['_LISTDATABASESRESPONSE']._serialized_start=1014
+  _globals['_LISTDATABASESRESPONSE']._serialized_end=1094
+  _globals['_DATABASEINFO']._serialized_start=1096
+  _globals['_DATABASEINFO']._serialized_end=1162
+  _globals['_DESCRIBEACTORSREQUEST']._serialized_start=1164
+  _globals['_DESCRIBEACTORSREQUEST']._serialized_end=1187
+  _globals['_DESCRIBEACTORSRESPONSE']._serialized_start=1189
+  _globals['_DESCRIBEACTORSRESPONSE']._serialized_end=1250
+  _globals['_ACTORINFO']._serialized_start=1253
+  _globals['_ACTORINFO']._serialized_end=1550
+  _globals['_ADMINSERVICE']._serialized_start=1553
+  _globals['_ADMINSERVICE']._serialized_end=1959
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,11 @@ class AdminServiceStub(object):
                 request_serializer=petra_dot_v1_dot_admin__pb2.ListObjectsRequest.SerializeToString,
                 response_deserializer=petra_dot_v1_dot_admin__pb2.ListObjectsResponse.FromString,
                 _registered_method=True)
+        self.ListDatabases = channel.unary_unary(
+                '/petra.v1.AdminService/ListDatabases',
+                request_serializer=petra_dot_v1_dot_admin__pb2.ListDatabasesRequest.SerializeToString,
+                response_deserializer=petra_dot_v1_dot_admin__pb2.ListDatabasesResponse.FromString,
+                _registered_method=True)
         self.DescribeActors = channel.unary_unary(
                 '/petra.v1.AdminService/DescribeActors',
                 request_serializer=petra_dot_v1_dot_admin__pb2.DescribeActorsRequest.SerializeToString,
@@ -69,14 +74,21 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListNamespaces(self, request, context):
-        """The namespaces that hold at least one entry, in the order of their bytes.
+        """The namespaces that hold at least one entry or database, in the order of their bytes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListObjects(self, request, context):
-        """The objects of a namespace that hold at least one entry, in the order of their bytes.
+        """The objects of a namespace that hold at least one entry or a database, in the order of their bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDatabases(self, request, context):
+        """The databases of a namespace with their sizes and tables, in the order of the bytes of their objects' names.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,6 +118,11 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     servicer.ListObjects,
                     request_deserializer=petra_dot_v1_dot_admin__pb2.ListObjectsRequest.FromString,
                     response_serializer=petra_dot_v1_dot_admin__pb2.ListObjectsResponse.SerializeToString,
+            ),
+            'ListDatabases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDatabases,
+                    request_deserializer=petra_dot_v1_dot_admin__pb2.ListDatabasesRequest.FromString,
+                    response_serializer=petra_dot_v1_dot_admin__pb2.ListDatabasesResponse.SerializeToString,
             ),
             'DescribeActors': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeActors,
@@ -195,6 +212,33 @@ class AdminService(object):
             '/petra.v1.AdminService/ListObjects',
             petra_dot_v1_dot_admin__pb2.ListObjectsRequest.SerializeToString,
             petra_dot_v1_dot_admin__pb2.ListObjectsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDatabases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/petra.v1.AdminService/ListDatabases',
+            petra_dot_v1_dot_admin__pb2.ListDatabasesRequest.SerializeToString,
+            petra_dot_v1_dot_admin__pb2.ListDatabasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,9 +36,11 @@ class AdminServiceStub:
     GetInfo: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]
     """What this server is, and how it is doing."""
     ListNamespaces: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListNamespacesRequest, _admin_pb2.ListNamespacesResponse]
-    """The namespaces that hold at least one entry, in the order of their bytes."""
+    """The namespaces that hold at least one entry or database, in the order of their bytes."""
     ListObjects: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListObjectsRequest, _admin_pb2.ListObjectsResponse]
-    """The objects of a namespace that hold at least one entry, in the order of their bytes."""
+    """The objects of a namespace that hold at least one entry or a database, in the order of their bytes."""
+    ListDatabases: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDatabasesRequest, _admin_pb2.ListDatabasesResponse]
+    """The databases of a namespace with their sizes and tables, in the order of the bytes of their objects' names."""
     DescribeActors: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DescribeActorsRequest, _admin_pb2.DescribeActorsResponse]
     """Every actor with its slots, load and cache."""
 
@@ -50,9 +52,11 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetInfo: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetInfoRequest, _admin_pb2.GetInfoResponse]  # type: ignore[assignment]
     """What this server is, and how it is doing."""
     ListNamespaces: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListNamespacesRequest, _admin_pb2.ListNamespacesResponse]  # type: ignore[assignment]
-    """The namespaces that hold at least one entry, in the order of their bytes."""
+    """The namespaces that hold at least one entry or database, in the order of their bytes."""
     ListObjects: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListObjectsRequest, _admin_pb2.ListObjectsResponse]  # type: ignore[assignment]
-    """The objects of a namespace that hold at least one entry, in the order of their bytes."""
+    """The objects of a namespace that hold at least one entry or a database, in the order of their bytes."""
+    ListDatabases: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDatabasesRequest, _admin_pb2.ListDatabasesResponse]  # type: ignore[assignment]
+    """The databases of a namespace with their sizes and tables, in the order of the bytes of their objects' names."""
     DescribeActors: _aio.UnaryUnaryMultiCallable[_admin_pb2.DescribeActorsRequest, _admin_pb2.DescribeActorsResponse]  # type: ignore[assignment]
     """Every actor with its slots, load and cache."""
 
@@ -73,7 +77,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListNamespacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListNamespacesResponse, _abc.Awaitable[_admin_pb2.ListNamespacesResponse]]:
-        """The namespaces that hold at least one entry, in the order of their bytes."""
+        """The namespaces that hold at least one entry or database, in the order of their bytes."""
 
     @_abc_1.abstractmethod
     def ListObjects(
@@ -81,7 +85,15 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListObjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListObjectsResponse, _abc.Awaitable[_admin_pb2.ListObjectsResponse]]:
-        """The objects of a namespace that hold at least one entry, in the order of their bytes."""
+        """The objects of a namespace that hold at least one entry or a database, in the order of their bytes."""
+
+    @_abc_1.abstractmethod
+    def ListDatabases(
+        self,
+        request: _admin_pb2.ListDatabasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListDatabasesResponse, _abc.Awaitable[_admin_pb2.ListDatabasesResponse]]:
+        """The databases of a namespace with their sizes and tables, in the order of the bytes of their objects' names."""
 
     @_abc_1.abstractmethod
     def DescribeActors(

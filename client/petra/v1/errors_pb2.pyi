@@ -24,6 +24,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVALID_OPERATION: _ClassVar[ErrorReason]
     DUPLICATE_KEY: _ClassVar[ErrorReason]
     INVALID_PIPELINE: _ClassVar[ErrorReason]
+    INVALID_STATEMENT: _ClassVar[ErrorReason]
     VALUE_TOO_LARGE: _ClassVar[ErrorReason]
     BATCH_TOO_LARGE: _ClassVar[ErrorReason]
     RESPONSE_TOO_LARGE: _ClassVar[ErrorReason]
@@ -31,6 +32,11 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     NOT_AN_INTEGER: _ClassVar[ErrorReason]
     INTEGER_OVERFLOW: _ClassVar[ErrorReason]
     NOT_A_THROTTLE: _ClassVar[ErrorReason]
+    SQL_ERROR: _ClassVar[ErrorReason]
+    SQL_CONSTRAINT: _ClassVar[ErrorReason]
+    SQL_NOT_ALLOWED: _ClassVar[ErrorReason]
+    SQL_TOO_LARGE: _ClassVar[ErrorReason]
+    RESULT_TOO_LARGE: _ClassVar[ErrorReason]
     OVERLOADED: _ClassVar[ErrorReason]
     DISK_FULL: _ClassVar[ErrorReason]
     DRAINING: _ClassVar[ErrorReason]
@@ -56,6 +62,7 @@ INVALID_CONDITION: ErrorReason
 INVALID_OPERATION: ErrorReason
 DUPLICATE_KEY: ErrorReason
 INVALID_PIPELINE: ErrorReason
+INVALID_STATEMENT: ErrorReason
 VALUE_TOO_LARGE: ErrorReason
 BATCH_TOO_LARGE: ErrorReason
 RESPONSE_TOO_LARGE: ErrorReason
@@ -63,6 +70,11 @@ VERSION_CONFLICT: ErrorReason
 NOT_AN_INTEGER: ErrorReason
 INTEGER_OVERFLOW: ErrorReason
 NOT_A_THROTTLE: ErrorReason
+SQL_ERROR: ErrorReason
+SQL_CONSTRAINT: ErrorReason
+SQL_NOT_ALLOWED: ErrorReason
+SQL_TOO_LARGE: ErrorReason
+RESULT_TOO_LARGE: ErrorReason
 OVERLOADED: ErrorReason
 DISK_FULL: ErrorReason
 DRAINING: ErrorReason

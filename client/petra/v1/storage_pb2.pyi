@@ -1,3 +1,4 @@
+from petra.v1 import statements_pb2 as _statements_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -41,6 +42,7 @@ class Method(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     METHOD_CLEAR: _ClassVar[Method]
     METHOD_THROTTLE: _ClassVar[Method]
     METHOD_TRANSACT: _ClassVar[Method]
+    METHOD_EXECUTE: _ClassVar[Method]
 
 class OperationOption(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -70,6 +72,7 @@ METHOD_LIST: Method
 METHOD_CLEAR: Method
 METHOD_THROTTLE: Method
 METHOD_TRANSACT: Method
+METHOD_EXECUTE: Method
 OPERATION_OPTION_UNSPECIFIED: OperationOption
 OPERATION_OPTION_IF_VERSION: OperationOption
 OPERATION_OPTION_KEEP_TTL: OperationOption
@@ -427,36 +430,40 @@ class GetItem(_message.Message):
     def __init__(self, key: _Optional[str] = ...) -> None: ...
 
 class Operation(_message.Message):
-    __slots__ = ("set", "delete", "increment", "touch", "throttle", "get")
+    __slots__ = ("set", "delete", "increment", "touch", "throttle", "get", "sql")
     SET_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     INCREMENT_FIELD_NUMBER: _ClassVar[int]
     TOUCH_FIELD_NUMBER: _ClassVar[int]
     THROTTLE_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
     set: SetItem
     delete: DeleteItem
     increment: IncrementItem
     touch: TouchItem
     throttle: ThrottleItem
     get: GetItem
-    def __init__(self, set: _Optional[_Union[SetItem, _Mapping]] = ..., delete: _Optional[_Union[DeleteItem, _Mapping]] = ..., increment: _Optional[_Union[IncrementItem, _Mapping]] = ..., touch: _Optional[_Union[TouchItem, _Mapping]] = ..., throttle: _Optional[_Union[ThrottleItem, _Mapping]] = ..., get: _Optional[_Union[GetItem, _Mapping]] = ...) -> None: ...
+    sql: _statements_pb2.Statement
+    def __init__(self, set: _Optional[_Union[SetItem, _Mapping]] = ..., delete: _Optional[_Union[DeleteItem, _Mapping]] = ..., increment: _Optional[_Union[IncrementItem, _Mapping]] = ..., touch: _Optional[_Union[TouchItem, _Mapping]] = ..., throttle: _Optional[_Union[ThrottleItem, _Mapping]] = ..., get: _Optional[_Union[GetItem, _Mapping]] = ..., sql: _Optional[_Union[_statements_pb2.Statement, _Mapping]] = ...) -> None: ...
 
 class OperationResult(_message.Message):
-    __slots__ = ("set", "delete", "increment", "touch", "throttle", "get")
+    __slots__ = ("set", "delete", "increment", "touch", "throttle", "get", "sql")
     SET_FIELD_NUMBER: _ClassVar[int]
     DELETE_FIELD_NUMBER: _ClassVar[int]
     INCREMENT_FIELD_NUMBER: _ClassVar[int]
     TOUCH_FIELD_NUMBER: _ClassVar[int]
     THROTTLE_FIELD_NUMBER: _ClassVar[int]
     GET_FIELD_NUMBER: _ClassVar[int]
+    SQL_FIELD_NUMBER: _ClassVar[int]
     set: SetResponse
     delete: DeleteResponse
     increment: IncrementResponse
     touch: TouchResponse
     throttle: ThrottleResponse
     get: GetResponse
-    def __init__(self, set: _Optional[_Union[SetResponse, _Mapping]] = ..., delete: _Optional[_Union[DeleteResponse, _Mapping]] = ..., increment: _Optional[_Union[IncrementResponse, _Mapping]] = ..., touch: _Optional[_Union[TouchResponse, _Mapping]] = ..., throttle: _Optional[_Union[ThrottleResponse, _Mapping]] = ..., get: _Optional[_Union[GetResponse, _Mapping]] = ...) -> None: ...
+    sql: _statements_pb2.StatementResult
+    def __init__(self, set: _Optional[_Union[SetResponse, _Mapping]] = ..., delete: _Optional[_Union[DeleteResponse, _Mapping]] = ..., increment: _Optional[_Union[IncrementResponse, _Mapping]] = ..., touch: _Optional[_Union[TouchResponse, _Mapping]] = ..., throttle: _Optional[_Union[ThrottleResponse, _Mapping]] = ..., get: _Optional[_Union[GetResponse, _Mapping]] = ..., sql: _Optional[_Union[_statements_pb2.StatementResult, _Mapping]] = ...) -> None: ...
 
 class TransactRequest(_message.Message):
     __slots__ = ("namespace", "object", "conditions", "operations", "durability", "request_id")

@@ -164,8 +164,8 @@ class StorageServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def Clear(self, request, context):
-        """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix.
-        Atomic within an object; for flat keys each actor's part is atomic.
+        """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix. Without a
+        prefix the database of the object goes as well. Atomic within an object; for flat keys each actor's part is atomic.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

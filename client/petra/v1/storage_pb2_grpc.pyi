@@ -75,8 +75,8 @@ class StorageServiceStub:
     one listing are snapshots of different moments. A key that is there throughout is listed exactly once.
     """
     Clear: _grpc.UnaryUnaryMultiCallable[_storage_pb2.ClearRequest, _storage_pb2.ClearResponse]
-    """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix.
-    Atomic within an object; for flat keys each actor's part is atomic.
+    """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix. Without a
+    prefix the database of the object goes as well. Atomic within an object; for flat keys each actor's part is atomic.
     """
     Increment: _grpc.UnaryUnaryMultiCallable[_storage_pb2.IncrementRequest, _storage_pb2.IncrementResponse]
     """Adds to a JSON integer and answers with the sum.
@@ -131,8 +131,8 @@ class StorageServiceAsyncStub(StorageServiceStub):
     one listing are snapshots of different moments. A key that is there throughout is listed exactly once.
     """
     Clear: _aio.UnaryUnaryMultiCallable[_storage_pb2.ClearRequest, _storage_pb2.ClearResponse]  # type: ignore[assignment]
-    """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix.
-    Atomic within an object; for flat keys each actor's part is atomic.
+    """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix. Without a
+    prefix the database of the object goes as well. Atomic within an object; for flat keys each actor's part is atomic.
     """
     Increment: _aio.UnaryUnaryMultiCallable[_storage_pb2.IncrementRequest, _storage_pb2.IncrementResponse]  # type: ignore[assignment]
     """Adds to a JSON integer and answers with the sum.
@@ -232,8 +232,8 @@ class StorageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_pb2.ClearRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_pb2.ClearResponse, _abc.Awaitable[_storage_pb2.ClearResponse]]:
-        """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix.
-        Atomic within an object; for flat keys each actor's part is atomic.
+        """Removes all entries of an object, or all flat keys of a namespace, optionally only those with a prefix. Without a
+        prefix the database of the object goes as well. Atomic within an object; for flat keys each actor's part is atomic.
         """
 
     @_abc_1.abstractmethod

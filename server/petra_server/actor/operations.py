@@ -159,7 +159,8 @@ class Scan(NamedTuple):
 class ScanNames(NamedTuple):
     """The names that keys have as the part after `parent`: namespaces, or the objects of a namespace.
 
-    The keys are those of entries or those of pages, as `parent` begins. From `lower` to before `upper`; only names with an entry that is not expired, and not the empty one of flat keys.
+    The keys are those of entries or those of pages, as `parent` begins. From `lower` to before `upper`; only names
+    with an entry that is not expired or with a page, and not the empty one of flat keys.
     """
 
     parent: bytes

@@ -18,6 +18,7 @@ Loop thread only, but for `_work`.
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ from petra_server.storage.partition import Partition
 if TYPE_CHECKING:
     from petra_server.actor.router import Router
 
+_STATEMENT = re.compile(r"statements\[([0-9]+)\]\.sql")
+
 # How often the watch looks while statements run.
 _WATCH_SECONDS = 0.02
 # Operations that one trip to a thread takes along.
@@ -62,7 +65,6 @@ class SqlOptions:
     cache_bytes: int
     memory_bytes: int
     max_seconds: float
-    streams: int
 
 
 class _Job:
@@ -100,6 +102,18 @@ class _Job:
             assert isinstance(operation, Execute | Transact)
             self.statements = operation.statements
         self.database = operation.database
+
+    def placed(self, refusal: Refusal) -> Refusal:
+        """A refusal of `statements[i]` with the place of that statement in the request."""
+        match = _STATEMENT.fullmatch(refusal.field)
+        operation = self.call.operation
+        if match is None or isinstance(operation, Execute):
+            return refusal
+        if isinstance(operation, Query):
+            return refusal.at("statement.sql")
+        assert isinstance(operation, Transact)
+        places = [place for place, step in enumerate(operation.steps) if isinstance(step, Statement)]
+        return refusal.at(f"operations[{places[int(match[1])]}].sql.sql")
 
 
 class _Group:
@@ -271,12 +285,12 @@ class SqlTurns:
         """The answer of a job, and the generation that it waits for."""
         done = job.outcome
         if done is None:
-            return self._stopping or group.failure or _time_up(), 0
+            return self._stopping or group.failure or time_up(), 0
         if isinstance(done, Refusal):
             # Perhaps of what it saw, such as a constraint.
             turn.gate = turn.floor
             turn.show(job.database)
-            return done, turn.gate
+            return job.placed(done), turn.gate
         if group.failure is not None:
             return group.failure, 0
         turn.sql, turn.sql_kept = done, False
@@ -338,7 +352,8 @@ def _run(turn: Turn, call: Call) -> Reply:
     return turn.run(HANDLERS[type(operation)], operation, call.sync, call.scope, call.request_id)
 
 
-def _time_up() -> Refusal:
+def time_up() -> Refusal:
+    """What is told of statements that were interrupted."""
     return Refusal(
         Reason.DEADLINE_PASSED,
         "The time was up while the statements ran; nothing of them was done."
@@ -346,7 +361,8 @@ def _time_up() -> Refusal:
     )
 
 
-def _reader(family: Family | Snapshot, database: bytes) -> ReadPage:
+def reader(family: Family | Snapshot, database: bytes) -> ReadPage:
+    """Reads the pages of a database."""
     get = family.get
 
     def read(number: int) -> bytes | None:
@@ -364,7 +380,7 @@ def _run_group(group: _Group, databases: Databases) -> None:
         database = None
         try:
             group.databases.add(job.database)
-            database = databases.take(job.database, _reader(group.actor.family, job.database))
+            database = databases.take(job.database, reader(group.actor.family, job.database))
             group.running = database
             job.outcome = database.run(
                 job.statements, job.stop, read_only=job.read_only, max_result_bytes=job.result_bytes

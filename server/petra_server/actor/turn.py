@@ -335,17 +335,17 @@ class Turn:
                     out.append((family, expiry_key(expired_at_ms, key), None))
                 if expires_at_ms:
                     out.append((family, expiry_key(expires_at_ms, key), b""))
-        if self._requests is not None:
-            for key, value in self._requests.items():
-                out.append((family, key, value))
-        for key in self.stale_index:
-            out.append((family, key, None))
-        if self._pages is not None:
-            for key, page in self._pages.items():
-                out.append((family, key, page))
-        for lower, upper in self.range_deletes:
-            batch.range_deletes.append((family, lower, upper))
+        self._collect_rest(batch)
         return delta
+
+    def _collect_rest(self, batch: Batch) -> None:
+        """What is no entry."""
+        family = self._family
+        for added in (self._requests, self._pages):
+            if added is not None:
+                batch.writes += [(family, key, value) for key, value in added.items()]
+        batch.writes += [(family, key, None) for key in self.stale_index]
+        batch.range_deletes += [(family, lower, upper) for lower, upper in self.range_deletes]
 
     def settle(self) -> None:
         """Puts what was written into the cache, once it is stored."""

@@ -43,7 +43,6 @@ SQL_OPTIONS = SqlOptions(
     cache_bytes=16 << 20,
     memory_bytes=256 << 20,
     max_seconds=20.0,
-    streams=2,
 )
 
 
