@@ -59,7 +59,7 @@ def to_cells(values: Iterable[Value]) -> statements_pb2.Cells:
 def to_rows(width: int, cells: statements_pb2.Cells) -> list[Row]:
     nulls: list[Value] = [None] * list(cells.kinds).count(statements_pb2.VALUE_KIND_UNSPECIFIED)
     sources = [iter(nulls), iter(cells.integers), iter(cells.doubles), iter(cells.texts), iter(cells.blobs)]
-    values: list[Value] = [next(sources[kind]) for kind in cells.kinds]  # type: ignore[call-overload]
+    values: list[Value] = [next(sources[kind]) for kind in cells.kinds]
     assert all(next(source, source) is source for source in sources), "more values than kinds"
     return [tuple(values[at : at + width]) for at in range(0, len(values), width)] if width else []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import grpc
 import pytest
@@ -17,6 +17,8 @@ from tests.support.sql import PATIENCE_S, SqlConnection, result_of, statement
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NULL, INTEGER = statements_pb2.VALUE_KIND_UNSPECIFIED, statements_pb2.VALUE_KIND_INTEGER
+UNKNOWN = cast(statements_pb2.ValueKind, 7)
 VALUES = (None, 0, -1, 2**63 - 1, -(2**63), 0.5, -1e300, math.inf, "", "snow \u2603 and \x00 within", b"", b"\x00\xff")
 
 
@@ -201,11 +203,13 @@ def test_a_failed_list_changes_nothing_and_says_which_statement(room: SqlConnect
 @pytest.mark.parametrize(
     "broken",
     [
-        statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[1])),
-        statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[7])),
+        statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[INTEGER])),
+        statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[UNKNOWN])),
         statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(integers=[7])),
-        statements_pb2.Statement(sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[1], integers=[7]), times=2),
-        statements_pb2.Statement(sql="SELECT :a", parameters=statements_pb2.Cells(kinds=[0]), names=["a", "b"]),
+        statements_pb2.Statement(
+            sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[INTEGER], integers=[7]), times=2
+        ),
+        statements_pb2.Statement(sql="SELECT :a", parameters=statements_pb2.Cells(kinds=[NULL]), names=["a", "b"]),
     ],
     ids=["no value", "no such kind", "no kind", "no share", "too many names"],
 )
