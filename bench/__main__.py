@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench [list | server | ycsb | large] ...`."""
+"""The command line of the benchmarks: `python -m bench [list | server | client | ycsb | large] ...`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import server
+from bench.client import run as client
 from bench.large import run as large
 from bench.process import REPOSITORY, BenchError, Unavailable
 from bench.report import Folders, say
@@ -34,6 +35,18 @@ def _configure_server(parser: argparse.ArgumentParser) -> None:
 def _run_server(arguments: argparse.Namespace, folders: Folders) -> None:
     rounds, seconds = (2, 0.5) if arguments.quick else (arguments.repeat, arguments.seconds)
     server.measure(server.Options(rounds, seconds, arguments.only, arguments.alone), folders)
+
+
+def _configure_client(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeat", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one run (default: 2)")
+    parser.add_argument("--only", action="append", default=[], choices=client.CONTESTS, help="this contest only")
+    parser.add_argument("--alone", action="store_true", help="only Petra, without redis-py")
+
+
+def _run_client(arguments: argparse.Namespace, folders: Folders) -> None:
+    rounds, seconds = (1, 0.3) if arguments.quick else (arguments.repeat, arguments.seconds)
+    client.measure(client.Options(rounds, seconds, arguments.only, arguments.alone), folders)
 
 
 def _configure_ycsb(parser: argparse.ArgumentParser) -> None:
@@ -80,6 +93,7 @@ def _run_large(arguments: argparse.Namespace, folders: Folders) -> None:
 
 _BENCHMARKS = {
     "server": _Benchmark("calls and batches against an echo, beside other servers", _configure_server, _run_server),
+    "client": _Benchmark("a Python program with Petra's client, beside redis-py", _configure_client, _run_client),
     "ycsb": _Benchmark("the six YCSB core workloads, each checked against a model", _configure_ycsb, _run_ycsb),
     "large": _Benchmark("10 million keys: opening, memory, reads, after a crash", _configure_large, _run_large),
 }

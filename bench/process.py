@@ -83,9 +83,7 @@ class ChildProcess:
 
     def cpu_seconds(self) -> float:
         """The processor time that it has used until now, without that of its children."""
-        # After the name, which may hold anything but is closed by the last parenthesis: user and system time.
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def wait_for(self, tell: Callable[[str], T | None], *, timeout_s: float) -> T:
         """The first thing that `tell` makes of a line. BenchError with the output when it ends or takes too long."""
@@ -149,6 +147,13 @@ class ChildProcess:
             self._tail.append(line.rstrip("\n"))
             self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used until now, without that of its children."""
+    # After the name, which may hold anything but is closed by the last parenthesis: user and system time.
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(argv: Sequence[str], *, timeout_s: float, stdin: str = "") -> str:

@@ -22,8 +22,9 @@ from bench.runs import Outcome, Spread
 # Anything that json.dumps takes.
 Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 
-# What tables show of that which was seen beside a rate, and how they call it; cpu is the server's, for each unit.
-_BESIDE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "cpu_us": "cpu us"}
+# What tables show of that which was seen beside a rate, and how they call it; cpu is the server's, for each unit, and
+# client that of the process that makes the load.
+_BESIDE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "cpu_us": "cpu us", "client_us": "client us"}
 
 _PACKAGES = ("petra", "grpcio", "protobuf", "rocksdict")
 
@@ -51,19 +52,26 @@ def outcome_table(outcome: Outcome) -> str:
     """A contest's rates, its ratios to the baseline, and its targets."""
     contest = outcome.contest
     header = [contest.title, contest.unit, "min", "max", *_BESIDE.values()]
-    header += [f"/ {contest.baseline or '-'}", f"{contest.subject or '-'} /", "target"]
+    header += [f"/ {contest.baseline or '-'}", f"{contest.subject or '-'} /"]
+    header += [*(f"{_BESIDE[name]} / {contest.baseline}" for name in contest.compared), "target"]
     rows = []
     for contestant in contest.contestants:
         rates = outcome.rates(contestant.name)
         beside = outcome.beside(contestant.name)
         row = [contestant.name, *(f"{figure:,.0f}" for figure in (rates.median, rates.least, rates.most))]
-        row += [f"{beside[name].median:.2f}" if name in beside else "" for name in _BESIDE]
-        for ratios in (outcome.ratios(contestant.name), outcome.advantages(contestant.name)):
+        row += [_beside_text(beside[name].median) if name in beside else "" for name in _BESIDE]
+        compared = [outcome.beside_ratios(contestant.name, name) for name in contest.compared]
+        for ratios in (outcome.ratios(contestant.name), outcome.advantages(contestant.name), *compared):
             row.append("" if ratios is None else f"{ratios.median:.2f}")
         row.append(_target_text(outcome, contestant.name))
         rows.append(row)
     filled = [column for column in range(len(header)) if any(row[column] for row in rows)]
     return table([header[column] for column in filled], [[row[column] for column in filled] for row in rows])
+
+
+def _beside_text(figure: float) -> str:
+    # Below a millisecond two digits say too little.
+    return f"{figure:.2f}" if figure >= 1 else f"{figure:.3f}"
 
 
 def _target_text(outcome: Outcome, contestant: str) -> str:
@@ -95,6 +103,11 @@ def outcome_json(outcome: Outcome) -> dict[str, Json]:
             "beside": {name: spread_json(spread) for name, spread in outcome.beside(contestant.name).items()},
             "of_baseline": None if ratios is None else spread_json(ratios),
             "subject_of_it": None if advantages is None else spread_json(advantages),
+            "beside_of_baseline": {
+                name: spread_json(compared)
+                for name in contest.compared
+                if (compared := outcome.beside_ratios(contestant.name, name)) is not None
+            },
         }
     targets: list[Json] = [
         {"contestant": target.contestant, "at_least": target.at_least, "at_baseline": target.at_baseline}

@@ -47,7 +47,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Contestants that do the same work. Every one is compared with the baseline, and the subject with every one."""
+    """Contestants that do the same work. Every one is compared with the baseline, and the subject with every one.
+
+    `compared` names what was seen beside the rate and is compared with the baseline's, too.
+    """
 
     name: str
     title: str
@@ -56,6 +59,7 @@ class Contest:
     baseline: str | None = None
     subject: str | None = None
     targets: Sequence[Target] = ()
+    compared: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class Outcome:
     def beside_ratios(self, contestant: str, name: str) -> Spread | None:
         """Round by round, what was seen beside the rate against the same of the baseline."""
         baseline = self.contest.baseline
-        if baseline is None or contestant == baseline:
+        if baseline is None or contestant == baseline or baseline not in self.samples:
             return None
         pairs = zip(self.samples[contestant], self.samples[baseline], strict=True)
         return Spread([one.beside[name] / other.beside[name] for one, other in pairs])

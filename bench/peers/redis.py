@@ -16,28 +16,54 @@ from bench.runs import Sample
 _TRIAL_REQUESTS = 2000
 
 
-class RedisPeer:
+class RedisServer(ChildProcess):
     """A Redis server on an empty directory, with an append-only file that is synced before a write is acknowledged."""
 
-    name = "redis"
     durability = "appendonly yes, appendfsync always: acknowledged after fdatasync of the append-only file"
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self.port = free_port()
+        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data)]
+        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        super().__init__("redis", command)
+
+    def start(self) -> None:
+        """Starts it and waits until it serves. Unavailable when it is not installed."""
+        _require("redis-server")
+        self._data.mkdir()
+        super().start()
+        try:
+            self.wait_for(lambda line: "Ready to accept connections" in line or None, timeout_s=30)
+        except BaseException:
+            self.stop()
+            raise
+
+    def version(self) -> str:
+        """The server's release."""
+        words = run(["redis-server", "--version"], timeout_s=10).split()
+        return next(word.removeprefix("v=") for word in words if word.startswith("v="))
+
+
+def _require(program: str) -> None:
+    if shutil.which(program) is None:
+        raise Unavailable(f"{program} is not installed. Debian and Ubuntu: apt-get install redis")
+
+
+class RedisPeer:
+    """A Redis server under the load of redis-benchmark."""
+
+    name = "redis"
+    durability = RedisServer.durability
 
     def __init__(self, work: Work, data: Path) -> None:
         self._work = work
-        self._data = data
-        self._port = free_port()
-        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--dir", str(data)]
-        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
-        self._process = ChildProcess("redis", command)
+        self._process = RedisServer(data)
 
     def __enter__(self) -> RedisPeer:
-        for program in ("redis-server", "redis-benchmark"):
-            if shutil.which(program) is None:
-                raise Unavailable(f"{program} is not installed. Debian and Ubuntu: apt-get install redis")
-        self._data.mkdir()
+        _require("redis-benchmark")
         self._process.start()
         try:
-            self._process.wait_for(lambda line: "Ready to accept connections" in line or None, timeout_s=30)
             self._expect(b"OK", "SET", self._work.key, self._work.value(self._work.key).decode())
             for batch_set in range(self._work.batch_sets):
                 self._expect(b"OK", *self._mset(batch_set))
@@ -50,8 +76,7 @@ class RedisPeer:
         self._process.stop()
 
     def version(self) -> str:
-        words = run(["redis-server", "--version"], timeout_s=10).split()
-        return next(word.removeprefix("v=") for word in words if word.startswith("v="))
+        return self._process.version()
 
     def measures(self) -> Mapping[str, Measure]:
         work = self._work
@@ -88,7 +113,7 @@ class RedisPeer:
         return Sample(rate=float(row["rps"]) * keys, beside={**latencies, "cpu_us": cpu_us})
 
     def _benchmark(self, command: Sequence[str], clients: int, pipelined: int, requests: int) -> dict[str, str]:
-        options = ["-h", "127.0.0.1", "-p", str(self._port), "--csv", "-n", str(requests)]
+        options = ["-h", "127.0.0.1", "-p", str(self._process.port), "--csv", "-n", str(requests)]
         options += ["-c", str(clients), "-P", str(pipelined)]
         output = run(["redis-benchmark", *options, *command], timeout_s=300)
         rows = list(csv.DictReader(line for line in output.splitlines() if line.startswith('"')))
@@ -105,7 +130,7 @@ class RedisPeer:
         """One command in RESP2, answered by a simple or a bulk string."""
         words = [word.encode() for word in command]
         request = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
-        with socket.create_connection(("127.0.0.1", self._port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self._process.port), timeout=10) as connection:
             connection.sendall(request)
             with connection.makefile("rb") as answer:
                 head = answer.readline().rstrip(b"\r\n")

@@ -1,1 +1,67 @@
-"""Petra: actor-based, consistent storage for Python programs."""
+"""Petra's client for Python.
+
+`AsyncClient` for asyncio and `Client` for threads have the same methods; `petra.errors` holds what they raise.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from petra.client import AsyncClient
+    from petra.deferred import Deferred
+    from petra.errors import PetraError, VersionConflict
+    from petra.objects import AsyncNamespace, AsyncObject, AsyncPipeline, AsyncTransaction
+    from petra.server_info import ActorInfo, Limits, ServerInfo
+    from petra.sync import Client, Namespace, Object, Pipeline, Transaction
+    from petra.values import Codec, Encoding, Entry, JSONCodec, Throttled
+
+__all__ = [
+    "ActorInfo",
+    "AsyncClient",
+    "AsyncNamespace",
+    "AsyncObject",
+    "AsyncPipeline",
+    "AsyncTransaction",
+    "Client",
+    "Codec",
+    "Deferred",
+    "Encoding",
+    "Entry",
+    "JSONCodec",
+    "Limits",
+    "Namespace",
+    "Object",
+    "PetraError",
+    "Pipeline",
+    "ServerInfo",
+    "Throttled",
+    "Transaction",
+    "VersionConflict",
+]
+
+# Modules are loaded when they are first asked for: the server imports petra.v1, pytest the plugin, and the shell the
+# command line, and none of them should have to load the whole client.
+_MODULES = {
+    "client": ("AsyncClient",),
+    "deferred": ("Deferred",),
+    "errors": ("PetraError", "VersionConflict"),
+    "objects": ("AsyncNamespace", "AsyncObject", "AsyncPipeline", "AsyncTransaction"),
+    "server_info": ("ActorInfo", "Limits", "ServerInfo"),
+    "sync": ("Client", "Namespace", "Object", "Pipeline", "Transaction"),
+    "values": ("Codec", "Encoding", "Entry", "JSONCodec", "Throttled"),
+}
+
+if not TYPE_CHECKING:
+    # Type checkers would take this for leave to import any name.
+    def __getattr__(name: str) -> object:
+        if name in _MODULES:
+            return import_module(f"petra.{name}")
+        for module, names in _MODULES.items():
+            if name in names:
+                return globals().setdefault(name, getattr(import_module(f"petra.{module}"), name))
+        raise AttributeError(f"module 'petra' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__, *_MODULES})

@@ -36,6 +36,7 @@ def test_the_json_has_every_run_and_the_ratios() -> None:
             "beside": {},
             "of_baseline": None,
             "subject_of_it": {"median": 0.8, "min": 0.8, "max": 0.8, "runs": [0.8]},
+            "beside_of_baseline": {},
         },
         "petra": {
             "rate": {"median": 800, "min": 800, "max": 800, "runs": [800]},
@@ -45,8 +46,30 @@ def test_the_json_has_every_run_and_the_ratios() -> None:
             },
             "of_baseline": {"median": 0.8, "min": 0.8, "max": 0.8, "runs": [0.8]},
             "subject_of_it": None,
+            "beside_of_baseline": {},
         },
     }
+
+
+def test_what_was_seen_beside_the_rates_is_compared_where_the_contest_says_so() -> None:
+    contest = Contest(
+        name="get",
+        title="Get",
+        unit="calls/s",
+        contestants=[Contestant("redis", lambda: Sample(0)), Contestant("petra", lambda: Sample(0))],
+        baseline="redis",
+        compared=("p50_ms",),
+    )
+    samples = {"redis": [Sample(1000, {"p50_ms": 0.5})], "petra": [Sample(1000, {"p50_ms": 0.125})]}
+    held = Outcome(contest, samples)
+    header, _, redis, petra = report.outcome_table(held).splitlines()
+    assert header.endswith("/ redis  p50 ms / redis")
+    assert redis.split() == ["redis", "1,000", "1,000", "1,000", "0.500"]
+    assert petra.split() == ["petra", "1,000", "1,000", "1,000", "0.125", "1.00", "0.25"]
+    told = report.outcome_json(held)["contestants"]
+    assert isinstance(told, dict)
+    assert told["redis"]["beside_of_baseline"] == {}
+    assert told["petra"]["beside_of_baseline"]["p50_ms"]["median"] == 0.25
 
 
 def test_the_results_name_versions_and_no_machine(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from petra_server.actor.call import Call
+from petra_server.actor.recent import ActorRequests, RecentRequests
 from petra_server.storage.cache import CacheView
 from petra_server.storage.engine import Engine
 from petra_server.storage.keys import slots_of_actor
@@ -46,6 +47,7 @@ class Actor:
         "last_slot",
         "mailbox",
         "operations",
+        "requests",
         "statements",
         "swept",
         "turns",
@@ -53,11 +55,14 @@ class Actor:
         "written_generation",
     )
 
-    def __init__(self, index: int, actors: int, family: Family, cache: CacheView, keys: int) -> None:
+    def __init__(
+        self, index: int, actors: int, family: Family, cache: CacheView, recent: RecentRequests, keys: int
+    ) -> None:
         self.index = index
         self.first_slot, self.last_slot = slots_of_actor(index, actors)
         self.family = family
         self.cache = cache
+        self.requests = ActorRequests(recent, family)
         # True while a long turn is under way.
         self.busy = False
         self.mailbox: deque[Call] = deque()

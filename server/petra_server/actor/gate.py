@@ -10,7 +10,7 @@ only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from petra_server.actor.call import Call
 from petra_server.actor.operations import Reply
@@ -39,18 +39,23 @@ class OutputGate:
         """The generation itself, or 0 when it is durable already."""
         return generation if generation > self._committer.durable_generation else 0
 
-    def pass_on(self, call: Call, outcome: Reply | Refusal, generation: int) -> None:
-        """Answers the call when the generation is durable, at once for 0."""
+    def pass_on(self, answers: Iterable[tuple[Call, Reply | Refusal, int]]) -> None:
+        """Answers each call when its generation is durable, at once for 0."""
         committer = self._committer
-        if generation <= committer.durable_generation:
-            call.answer(outcome)
-        elif committer.failure is not None:
-            call.answer(committer.failure)
-        elif generation == self.open_generation:
-            self._open_answers.append((call, outcome))
-            committer.flush()
-        else:
-            self._flushing_answers.append((call, outcome))
+        durable_generation = committer.durable_generation
+        waiting = 0
+        for call, outcome, generation in answers:
+            if generation <= durable_generation:
+                call.answer(outcome)
+            elif committer.failure is not None:
+                call.answer(committer.failure)
+            elif generation == self.open_generation:
+                self._open_answers.append((call, outcome))
+                waiting += 1
+            else:
+                self._flushing_answers.append((call, outcome))
+        if waiting:
+            committer.flush(waiting)
 
     # From the committer.
 

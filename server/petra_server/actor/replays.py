@@ -59,6 +59,8 @@ _OPERATION_CODES: dict[Any, int] = {
         (Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact, Execute, Statement), start=1
     )
 }
+# The replies of single steps hold no tuples; they are the many.
+_FLAT_REPLIES = frozenset((SetReply, DeleteReply, IncrementReply, ThrottleReply))
 _TUPLE = 0
 
 
@@ -69,9 +71,8 @@ def fingerprint(operation: Operation, sync: bool) -> int:
 
 
 def pack_reply(reply: Reply) -> bytes:
-    # The replies of single steps hold no tuples; they are the many.
-    flat = isinstance(reply, SetReply | DeleteReply | IncrementReply | ThrottleReply)
-    packed: bytes = msgpack.packb((_REPLY_CODES[type(reply)], *reply) if flat else _to_wire(reply))
+    kind = type(reply)
+    packed: bytes = msgpack.packb((_REPLY_CODES[kind], *reply) if kind in _FLAT_REPLIES else _to_wire(reply))
     return packed
 
 

@@ -12,21 +12,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
 
 from petra_server.actor.actor import Actor, Family
 from petra_server.actor.call import Call
 from petra_server.actor.clearing import SlicedClear
 from petra_server.actor.gate import OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
-from petra_server.actor.operations import RANGE_READS, Clear, CountReply, GetReply, Reply, mutates, weight
+from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates, weight
+from petra_server.actor.recent import RecentRequests
 from petra_server.actor.sql_turns import SqlOptions, SqlTurns
 from petra_server.actor.turn import NeedsSql, NeedsWrites, Turn, load
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed, deadline_passed
 from petra_server.faults import internal_error
 from petra_server.storage.batch import Batch
+from petra_server.storage.cache import MISSING, Missing
 from petra_server.storage.engine import EngineStalled
 from petra_server.storage.partition import Partition
+from petra_server.storage.records import Record
 
 # The weight of what is taken out of a mailbox at once; then other actors have their turn.
 _DRAIN_WEIGHT = 1_024
@@ -44,6 +49,14 @@ class Finished:
     answers: list[tuple[Call, Reply | Refusal, int]]
     # By how many the stored entries change.
     delta: int
+
+
+# What a key shows: a record, None for nothing, MISSING when that cannot be said at once.
+Reader: TypeAlias = Callable[[Actor, bytes], Record | Missing | None]
+
+
+def _read_nothing(actor: Actor, key: bytes) -> Missing:
+    return MISSING
 
 
 class Router:
@@ -67,8 +80,11 @@ class Router:
         self.gate = OutputGate(partition.committer, on_failure)
         partition.committer.start(self.gate)
         count = partition.meta.actors
+        recent = RecentRequests()
         self.actors = [
-            Actor(index, count, Family(partition.engine, index), partition.cache.view(), partition.counts[index])
+            Actor(
+                index, count, Family(partition.engine, index), partition.cache.view(), recent, partition.counts[index]
+            )
             for index in range(count)
         ]
         self.sql = SqlTurns(self, partition, clock, sql)
@@ -94,28 +110,33 @@ class Router:
         if groups:
             self._step(groups)
 
-    def read_now(self, actor: Actor, key: bytes) -> GetReply | None:
-        """The reply to a Get, when it needs nothing but to look; None when it has to be submitted.
+    def reader(self) -> Reader:
+        """Reads for Gets without the machinery of a turn; to be used at once, before anything is submitted.
 
-        That is a turn of one read without its machinery, for the shortest path of the most common call: the actor is
-        idle, and what the key shows is durable.
+        It says MISSING of a key that needs more than to look, whose Get is to be submitted: the actor is not idle, or
+        what the key shows is not durable yet, or operations are being refused.
         """
-        gate = self.gate
-        if (
-            actor.busy
-            or actor.mailbox
-            or key in gate.open_keys
-            or key in gate.flushing_keys
-            or actor.barrier_generation > self._partition.committer.durable_generation
-            or self._refusing
-        ):
-            return None
-        actor.turns += 1
-        actor.operations += 1
-        record = load(actor.family, actor.cache, key)
-        if record is not None and 0 < record.expires_at_ms <= self._clock.now_ms():
-            record = None
-        return GetReply(record)
+        if self._refusing:
+            return _read_nothing
+        open_keys, flushing_keys = self.gate.open_keys, self.gate.flushing_keys
+        durable_generation = self._partition.committer.durable_generation
+        now_ms = self._clock.now_ms()
+
+        def read(actor: Actor, key: bytes) -> Record | Missing | None:
+            if (
+                actor.busy
+                or actor.mailbox
+                or key in open_keys
+                or key in flushing_keys
+                or actor.barrier_generation > durable_generation
+            ):
+                return MISSING
+            actor.turns += 1
+            actor.operations += 1
+            record = load(actor.family, actor.cache, key)
+            return None if record is not None and 0 < record.expires_at_ms <= now_ms else record
+
+        return read
 
     def hold(self, actor: Actor) -> None:
         """Makes an actor busy: its calls wait in the mailbox until `release`."""
@@ -158,7 +179,8 @@ class Router:
     def _step(self, groups: dict[Actor, list[Call]]) -> None:
         now_ms = self._clock.now_ms()
         batch = Batch()
-        self.conclude(batch, [self._run_turn(actor, calls, now_ms, batch) for actor, calls in groups.items()])
+        refusing = self._refusing
+        self.conclude(batch, [self._run_turn(actor, calls, now_ms, batch, refusing) for actor, calls in groups.items()])
 
     def conclude(self, batch: Batch, finished: list[Finished]) -> bool:
         """Stores what turns wrote and answers their calls. False when it could not be stored, and they are refused."""
@@ -167,13 +189,8 @@ class Router:
             finished = self._store(batch, finished)
         for turn in finished:
             self._apply(turn)
-        pass_on = self.gate.pass_on
+        self.gate.pass_on(chain.from_iterable([turn.answers for turn in finished]))
         for turn in finished:
-            for call, outcome, generation in turn.answers:
-                if generation:
-                    pass_on(call, outcome, generation)
-                else:
-                    call.answer(outcome)
             if turn.actor.mailbox:
                 self._loop.call_soon(self._drain, turn.actor)
         return len(finished) == asked
@@ -193,6 +210,7 @@ class Router:
             actor.index,
             actor.family,
             actor.cache,
+            actor.requests,
             gate,
             self._partition.next_version,
             now_ms,
@@ -200,11 +218,10 @@ class Router:
             gate.pending(actor.any_generation),
         )
 
-    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch) -> Finished:
+    def _run_turn(self, actor: Actor, calls: list[Call], now_ms: int, batch: Batch, refusing: bool) -> Finished:
         gate = self.gate
         turn = self.turn_of(actor, now_ms)
         answers: list[tuple[Call, Reply | Refusal, int]] = []
-        refusing = self._refusing
         for position, call in enumerate(calls):
             operation = call.operation
             kind = type(operation)
@@ -353,10 +370,11 @@ class Router:
         actor.operations += 1
         if call.sync:
             actor.written_generation = actor.barrier_generation = generation
-            self.gate.pass_on(call, CountReply(work.live), generation)
+            self.gate.pass_on([(call, CountReply(work.live), generation)])
         else:
             self._partition.committer.flush_later()
-            self.gate.pass_on(call, CountReply(work.live), self.gate.pending(actor.written_generation))
+            written = self.gate.pending(actor.written_generation)
+            self.gate.pass_on([(call, CountReply(work.live), written)])
 
 
 def _stalled() -> Refusal:

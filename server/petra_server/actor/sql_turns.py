@@ -233,7 +233,7 @@ class SqlTurns:
             outcome = refusal
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             outcome = internal_error("An operation failed.")
-        self._router.gate.pass_on(call, outcome, turn.gate)
+        self._router.gate.pass_on([(call, outcome, turn.gate)])
         return False
 
     def _start_thread(self) -> None:

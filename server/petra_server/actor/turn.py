@@ -51,6 +51,14 @@ class Source(Protocol):
     def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]: ...
 
 
+class Requests(Protocol):
+    """Which requests an actor may have stored."""
+
+    def add(self, bucket: int, request_id: bytes) -> None: ...
+
+    def places(self, bucket: int, request_id: bytes) -> list[int]: ...
+
+
 class Pending(Protocol):
     """What is written and not durable yet: the keys of the open generation, and of the one before it."""
 
@@ -94,6 +102,7 @@ class Turn:
         "_open_generation",
         "_open_keys",
         "_pages",
+        "_remembered",
         "_requests",
         "_source",
         "_sync",
@@ -120,6 +129,7 @@ class Turn:
         family: int,
         source: Source,
         cache: Cached,
+        requests: Requests,
         pending: Pending,
         next_version: Callable[[], int],
         now_ms: int,
@@ -130,6 +140,7 @@ class Turn:
         self._family = family
         self._source = source
         self._cache = cache
+        self._requests = requests
         self._open_generation = pending.open_generation
         self._open_keys = pending.open_keys
         self._flushing_keys = pending.flushing_keys
@@ -146,8 +157,8 @@ class Turn:
         self._before: dict[bytes, int | None] = {}
         # Keys whose newest state must not be shown before it is durable.
         self.durable_keys: set[bytes] = set()
-        # Made when they are needed, which is rarely.
-        self._requests: dict[bytes, bytes] | None = None
+        # The records of its requests.
+        self._remembered: dict[bytes, bytes] = {}
         self.range_deletes: Sequence[tuple[bytes, bytes]] = ()
         # By their keys, so that what several lists changed is written once.
         self._pages: dict[bytes, bytes] | None = None
@@ -193,12 +204,15 @@ class Turn:
     ) -> Reply:
         """Does an operation unless its request id says that it was done."""
         checksum = fingerprint(operation, self._sync)
-        replay = self._replay(scope, request_id, checksum)
-        if replay is not None:
-            return replay
+        bucket = request_bucket(self.now_ms)
+        for place in self._requests.places(bucket, request_id):
+            replay = self._replay(request_key(place, scope, request_id), checksum)
+            if replay is not None:
+                return replay
         reply = handler(self, operation)
         if self.applied:
-            self._remember(scope, request_id, checksum, reply)
+            self._requests.add(bucket, request_id)
+            self._remember(request_key(bucket, scope, request_id), checksum, reply)
         return reply
 
     # What handlers use.
@@ -317,7 +331,7 @@ class Turn:
     @property
     def wrote(self) -> bool:
         """Whether there is anything to store."""
-        return bool(self._writes or self._requests or self.stale_index or self.range_deletes or self._pages)
+        return bool(self._writes or self._remembered or self.stale_index or self.range_deletes or self._pages)
 
     def collect(self, batch: Batch) -> int:
         """Adds the turn's writes to a batch. Returns by how many the number of stored entries changes."""
@@ -341,8 +355,8 @@ class Turn:
     def _collect_rest(self, batch: Batch) -> None:
         """What is no entry."""
         family = self._family
-        for added in (self._requests, self._pages):
-            if added is not None:
+        for added in (self._remembered, self._pages):
+            if added:
                 batch.writes += [(family, key, value) for key, value in added.items()]
         batch.writes += [(family, key, None) for key in self.stale_index]
         batch.range_deletes += [(family, lower, upper) for lower, upper in self.range_deletes]
@@ -362,33 +376,26 @@ class Turn:
         elif key in self._flushing_keys and self.gate != self._open_generation:
             self.gate = self._open_generation - 1
 
-    def _replay(self, scope: bytes, request_id: bytes, checksum: int) -> Reply | None:
-        """The answer that this request had the first time. Raises Refusal REQUEST_ID_REUSED."""
-        bucket = request_bucket(self.now_ms)
-        for candidate in (bucket, bucket - 1):
-            key = request_key(candidate, scope, request_id)
-            data = (self._requests or {}).get(key) or self._source.get(key)
-            if data is None:
-                continue
-            forgotten_at_ms, stored_checksum, reply = unpack_request(data)
-            if forgotten_at_ms <= self.now_ms:
-                continue
-            self.show(key)
-            if stored_checksum != checksum:
-                raise Refusal(
-                    Reason.REQUEST_ID_REUSED,
-                    "The request id was used for another request within the last 10 minutes."
-                    " Use a new id for each request, and the same one only to repeat it unchanged.",
-                    field="request_id",
-                )
-            return unpack_reply(reply)
-        return None
+    def _replay(self, key: bytes, checksum: int) -> Reply | None:
+        """The answer that a request had the first time, if it is stored. Raises Refusal REQUEST_ID_REUSED."""
+        data = self._remembered.get(key) or self._source.get(key)
+        if data is None:
+            return None
+        forgotten_at_ms, stored_checksum, reply = unpack_request(data)
+        if forgotten_at_ms <= self.now_ms:
+            return None
+        self.show(key)
+        if stored_checksum != checksum:
+            raise Refusal(
+                Reason.REQUEST_ID_REUSED,
+                "The request id was used for another request within the last 10 minutes."
+                " Use a new id for each request, and the same one only to repeat it unchanged.",
+                field="request_id",
+            )
+        return unpack_reply(reply)
 
-    def _remember(self, scope: bytes, request_id: bytes, checksum: int, reply: Reply) -> None:
-        key = request_key(request_bucket(self.now_ms), scope, request_id)
-        if self._requests is None:
-            self._requests = {}
-        self._requests[key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
+    def _remember(self, key: bytes, checksum: int, reply: Reply) -> None:
+        self._remembered[key] = pack_request(self.now_ms + REQUEST_TTL_MS, checksum, pack_reply(reply))
         if self._sync:
             self.durable_keys.add(key)
             self.gate = self._open_generation

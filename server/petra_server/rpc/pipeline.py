@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -30,17 +30,19 @@ from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.faults import internal_error
 from petra_server.rpc.admission import UNCOUNTED_BYTES, Account
-from petra_server.rpc.columns import Answer, Columns, Row, write_answers
+from petra_server.rpc.answers import ITEM_BYTES, Answers
+from petra_server.rpc.columns import Columns, Fields, Row
 from petra_server.rpc.listings import Listings
 from petra_server.rpc.parsing import parse
+from petra_server.rpc.reads import Found, read_at_once
 from petra_server.rpc.requests import Prepared, Requests
 
-# What an operation or an answer costs beside its key and value.
-_ITEM_BYTES = 256
 # A message is closed when it has grown to this; larger answers go alone.
 _MESSAGE_BYTES = 1 << 20
 # Of a message, what is submitted at once: a hundred sets, or a few transactions of a thousand steps.
 _SLICE_BYTES = 96 << 10
+# Of what Gets found, what is counted and queued at once. So little more than the limit passes it.
+_PORTION_BYTES = 64 << 10
 # What the first answers of a stream are taken to be: large, until it is known.
 _UNKNOWN_ANSWER_BYTES = 64 << 10
 
@@ -66,6 +68,7 @@ class PipelineStream:
         self._account = account
         self._max_stream_bytes = max_stream_bytes
         self._message_bytes = min(_MESSAGE_BYTES, requests.checks.limits.max_message_bytes)
+        self._portion_bytes = min(_PORTION_BYTES, self._message_bytes)
         self._loop = asyncio.get_running_loop()
         # Owned by the loop.
         self._load_bytes = 0
@@ -73,7 +76,8 @@ class PipelineStream:
         # How large answers are: of the last slice, and a quarter of what was thought before.
         self._answer_bytes = _UNKNOWN_ANSWER_BYTES
         self._slice_bytes = self._slice_items = 0
-        self._answers: deque[Answer] = deque()
+        # The messages to be sent; the last one grows.
+        self._messages: deque[Answers] = deque()
         self._reading = True
         self._waiting_for_message = False
         self._over = False
@@ -142,7 +146,7 @@ class PipelineStream:
         columns = Columns(parse(pb.PipelineRequest, data), self._requests)
         now = self._loop.time()
         # Each operation counts for its share of the message.
-        size_bytes = _ITEM_BYTES + len(data) // (columns.count or 1)
+        size_bytes = ITEM_BYTES + len(data) // (columns.count or 1)
         rows = columns.rows()
         left = columns.count
         while left:
@@ -163,27 +167,48 @@ class PipelineStream:
             self._slice_bytes = self._slice_items = 0
         return max(1, (self._max_stream_bytes - self._load_bytes) // self._answer_bytes)
 
-    def _submit(self, columns: Columns, rows: Iterable[Row], now: float, size_bytes: int) -> None:
+    def _submit(self, columns: Columns, rows: Iterator[Fields], now: float, size_bytes: int) -> None:
+        refusal = self._refusal()
+        if refusal is not None:
+            for op_id, *_ in rows:
+                self.push(op_id, refusal, size_bytes)
+            return
         calls: list[Call] = []
-        for row in rows:
+        found, others = read_at_once(
+            columns,
+            rows,
+            self._router.reader(),
+            late_ms=(self._loop.time() - now) * 1000,
+            portion_bytes=self._portion_bytes,
+        )
+        for portion in found:
+            self._push_found(portion, size_bytes)
+        for row in others:
             deadline = now + row.timeout_ms / 1000 if row.timeout_ms else None
             try:
-                if self._failure is not None:
-                    raise self._failure
-                self._account.check(0)
                 if row.method in _EMBEDDED_METHODS:
                     self._take_embedded(row, deadline, size_bytes, calls)
                     continue
                 address, key, operation = columns.operation(row)
                 sync, request_id = columns.envelope(row)
-            except Refusal as refusal:
-                self.push(row.op_id, refusal, size_bytes)
+            except Refusal as refused:
+                self.push(row.op_id, refused, size_bytes)
                 continue
             actor = address.actor_of(key)
             calls.append(
                 Call(self, actor, operation, sync, address.prefix, request_id, deadline, row.op_id, size_bytes)
             )
-        self._router.submit(calls)
+        if calls:
+            self._router.submit(calls)
+
+    def _refusal(self) -> Refusal | None:
+        """Why nothing is taken now."""
+        if self._failure is None:
+            try:
+                self._account.check(0)
+            except Refusal as refusal:
+                return refusal
+        return self._failure
 
     def _take_embedded(self, row: Row, deadline: float | None, size_bytes: int, calls: list[Call]) -> None:
         """An operation whose request message is its value."""
@@ -220,11 +245,24 @@ class PipelineStream:
     def answered(self, call: Call, outcome: Reply | Refusal) -> None:
         self.push(call.tag, outcome, call.size_bytes)
 
+    def _push_found(self, found: Found, operation_bytes: int) -> None:
+        """Queues the answers of Gets, unless they are large and too much waits to be sent already."""
+        count, size_bytes = len(found.op_ids), found.size_bytes
+        if size_bytes > UNCOUNTED_BYTES:
+            try:
+                self._account.check(size_bytes)
+            except Refusal as refusal:
+                for op_id in found.op_ids:
+                    self.push(op_id, refusal, operation_bytes)
+                return
+        self._message_for(size_bytes).add_records(found.op_ids, found.records, size_bytes)
+        self._queued(count, size_bytes, operation_bytes * count)
+
     def push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int) -> None:
         """Queues an answer; `operation_bytes` is what its operation was counted with."""
         if self._over:
             return
-        size_bytes = _ITEM_BYTES
+        size_bytes = ITEM_BYTES
         if type(outcome) is GetReply:
             if outcome.record is not None:
                 size_bytes += len(outcome.record.value)
@@ -235,11 +273,22 @@ class PipelineStream:
             size_bytes += 4 * len(outcome.message) + sum(4 * len(value) for value in outcome.metadata.values())
         if size_bytes > UNCOUNTED_BYTES:
             outcome, size_bytes = self._check_answer(outcome, size_bytes)
-        self._answers.append(Answer(op_id, outcome, size_bytes))
+        self._message_for(size_bytes).add(op_id, outcome, size_bytes)
+        self._queued(1, size_bytes, operation_bytes)
+
+    def _message_for(self, size_bytes: int) -> Answers:
+        """The message that answers of this size go into."""
+        messages = self._messages
+        if not messages or messages[-1].size_bytes + size_bytes > self._message_bytes:
+            messages.append(Answers())
+        return messages[-1]
+
+    def _queued(self, count: int, size_bytes: int, operation_bytes: int) -> None:
+        """So many answers now wait to be sent, instead of their operations to be done."""
         self._add(size_bytes - operation_bytes)
         self._slice_bytes += size_bytes
-        self._slice_items += 1
-        self._unanswered -= 1
+        self._slice_items += count
+        self._unanswered -= count
         if self._writer_wake is not None:
             self._wake_writer()
 
@@ -249,7 +298,7 @@ class PipelineStream:
             try:
                 self._account.check(size_bytes)
             except Refusal as refusal:
-                return refusal, _ITEM_BYTES
+                return refusal, ITEM_BYTES
         return outcome, size_bytes
 
     def _add(self, size_bytes: int) -> None:
@@ -263,10 +312,10 @@ class PipelineStream:
 
     async def _write_forever(self) -> None:
         while True:
-            if self._answers:
-                message, size_bytes = self._next_message()
-                await self._context.write(message)
-                self._add(-size_bytes)
+            if self._messages:
+                message = self._messages.popleft()
+                await self._context.write(message.write())
+                self._add(-message.size_bytes)
                 if self._load_bytes <= self._max_stream_bytes:
                     self._wake_reader()
             elif not self._reading and not self._unanswered:
@@ -274,16 +323,6 @@ class PipelineStream:
             else:
                 self._writer_wake = self._loop.create_future()
                 await self._writer_wake
-
-    def _next_message(self) -> tuple[bytes, int]:
-        answers = self._answers
-        taken: list[Answer] = []
-        size_bytes = 0
-        while answers and (not taken or size_bytes + answers[0].size_bytes <= self._message_bytes):
-            answer = answers.popleft()
-            taken.append(answer)
-            size_bytes += answer.size_bytes
-        return write_answers(taken), size_bytes
 
 
 class _Embedded:

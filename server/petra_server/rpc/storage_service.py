@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Waiter
+from petra_server.actor.operations import GetReply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.rpc.admission import Admission
@@ -18,6 +19,7 @@ from petra_server.rpc.pipeline import PipelineStream
 from petra_server.rpc.requests import Prepared, Requests, get_response
 from petra_server.rpc.status import abort
 from petra_server.rpc.unary import Method, unary_handler
+from petra_server.storage.cache import MISSING
 
 SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
 
@@ -70,8 +72,8 @@ class StorageService:
             address = find(request.namespace, request.object)
             name = request.key
             key = check(name)
-            reply = router.read_now(address.actor_of(key), address.prefix + key)
-            return later(request, deadline) if reply is None else get_response(name, reply)
+            record = router.reader()(address.actor_of(key), address.prefix + key)
+            return later(request, deadline) if record is MISSING else get_response(name, GetReply(record))
 
         return method
 

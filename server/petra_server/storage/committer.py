@@ -101,18 +101,19 @@ class Committer:
             raise
         return self.open_generation
 
-    def flush(self) -> None:
+    def flush(self, asking: int = 1) -> None:
         """Has the open generation flushed as soon as may be, with all that joins it in this tick of the loop.
 
-        Called by each who waits for it.
+        `asking` is how many more wait for it.
         """
-        self._asking += 1
+        self._asking += asking
         if self._flushing or self._loop is None:
             return
         if self._flush_handle is None:
             self._idle.clear()
             self._flush_handle = self._loop.call_soon(self._begin_flush)
-        elif self._asking == self._crowd:
+        elif 0 < self._crowd <= self._asking:
+            self._crowd = 0
             self._flush_handle.cancel()
             self._flush_handle = self._loop.call_soon(self._begin_flush)
 

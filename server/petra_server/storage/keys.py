@@ -37,6 +37,9 @@ _EXPIRY_HEAD = struct.Struct(">cQ")
 _REQUEST_HEAD = struct.Struct(">cI")
 _PAGE_NUMBER = struct.Struct(">I")
 
+# The range of all requests.
+REQUEST_BOUNDS = (KIND_REQUEST, bytes((KIND_REQUEST[0] + 1,)))
+
 
 def part(name: bytes) -> bytes:
     """A name as a self-delimiting part of a key."""
@@ -89,6 +92,12 @@ def request_bucket(now_ms: int) -> int:
 def request_key(bucket: int, scope: bytes, request_id: bytes) -> bytes:
     """The key of a request's record. `scope` is the entry prefix of its namespace and object."""
     return _REQUEST_HEAD.pack(KIND_REQUEST, bucket) + scope[1:] + request_id
+
+
+def bucket_of_request(key: bytes) -> int:
+    """The bucket that a request's record is kept in."""
+    bucket: int = _REQUEST_HEAD.unpack_from(key)[1]
+    return bucket
 
 
 def request_bounds(before_bucket: int) -> tuple[bytes, bytes]:

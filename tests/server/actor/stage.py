@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from petra_server.actor.handlers import HANDLERS
 from petra_server.actor.operations import Get, GetReply, Operation, Reply, Set
+from petra_server.actor.recent import ActorRequests, RecentRequests
 from petra_server.actor.turn import Turn
 from petra_server.errors import Reason, Refusal
 from petra_server.storage.batch import Batch
@@ -74,13 +75,24 @@ class Stage:
     def __init__(self, *, cache_bytes: int = 1 << 20) -> None:
         self.family = MemoryFamily()
         self.cache = EntryCache(cache_bytes).view()
+        self.requests_known = ActorRequests(RecentRequests(), self.family)
         self.pending = Unflushed()
         self.now_ms = START_MS
         self.keys = 0
         self._version = 0
 
     def turn(self, *, floor: int = 0, written: int = 0) -> Turn:
-        return Turn(FAMILY, self.family, self.cache, self.pending, self._next_version, self.now_ms, floor, written)
+        return Turn(
+            FAMILY,
+            self.family,
+            self.cache,
+            self.requests_known,
+            self.pending,
+            self._next_version,
+            self.now_ms,
+            floor,
+            written,
+        )
 
     def store(self, turn: Turn) -> Batch:
         """What the router does when the batch was written."""

@@ -62,7 +62,7 @@ class Gated:
 
     def answer(self, number: int, generation: int, caller: Caller | None = None) -> None:
         call = Call(caller or self.desk, cast(Actor, None), Get(b"k"), True, b"", b"", None, number)
-        self.gate.pass_on(call, CountReply(number), generation)
+        self.gate.pass_on([(call, CountReply(number), generation)])
 
     @property
     def answered(self) -> list[int]:

@@ -1,4 +1,4 @@
-"""The columns of pipeline messages, without a server."""
+"""The columns of pipeline messages, read without a server."""
 
 from __future__ import annotations
 
@@ -11,24 +11,17 @@ from petra_server.actor.actor import Actor
 from petra_server.actor.addresses import Addresses
 from petra_server.actor.operations import (
     Delete,
-    DeleteReply,
     Get,
-    GetReply,
     Increment,
-    IncrementReply,
     Operation,
-    Reply,
     Set,
-    SetReply,
     Touch,
-    TouchReply,
 )
 from petra_server.errors import Reason, Refusal
 from petra_server.rpc.checks import Checks, Limits
-from petra_server.rpc.columns import Answer, Columns, write_answers
+from petra_server.rpc.columns import Columns, Row
 from petra_server.rpc.requests import Requests
 from petra_server.storage.keys import entry_prefix
-from petra_server.storage.records import Record
 
 FLAT = entry_prefix(b"default", b"")
 ROOM = entry_prefix(b"space", b"room")
@@ -50,14 +43,15 @@ LIMITS = Limits(
 
 @pytest.fixture
 def requests() -> Requests:
-    actors = [Actor(index, 2, cast(Any, None), cast(Any, None), 0) for index in range(2)]
+    nothing = cast(Any, None)
+    actors = [Actor(index, 2, nothing, nothing, nothing, 0) for index in range(2)]
     return Requests(Addresses(actors, max_namespace_bytes=8, max_object_bytes=8), Checks(LIMITS))
 
 
 def read(requests: Requests, message: pb.PipelineRequest) -> list[Operation | Refusal]:
     columns = Columns(message, requests)
     operations: list[Operation | Refusal] = []
-    for row in columns.rows():
+    for row in map(Row._make, columns.rows()):
         try:
             operations.append(columns.operation(row)[2])
         except Refusal as refusal:
@@ -77,7 +71,7 @@ class TestRead:
             ids=[7, 5], methods=[pb.METHOD_GET, pb.METHOD_SET], keys=["a", "b"], timeouts_ms=[0, 90]
         )
         assert read(requests, message) == [Get(FLAT + b"a"), Set(FLAT + b"b", b"", 1)]
-        rows = list(Columns(message, requests).rows())
+        rows = list(map(Row._make, Columns(message, requests).rows()))
         assert [(row.op_id, row.timeout_ms, row.request_id, row.durability) for row in rows] == [
             (7, 0, b"", 0),
             (5, 90, b"", 0),
@@ -187,7 +181,7 @@ class TestRead:
             ids=[1, 2, 3], methods=[method, pb.METHOD_SET, method], keys=["a", "b", "c"], **columns
         )
         fit = Columns(message, requests)
-        bad, *good = fit.rows()
+        bad, *good = map(Row._make, fit.rows())
         with pytest.raises(Refusal) as caught:
             fit.envelope(bad)
         assert (caught.value.reason, caught.value.field) == (Reason.INVALID_PIPELINE, field)
@@ -198,62 +192,3 @@ class TestRead:
 
     def test_an_empty_message_holds_no_operations(self, requests: Requests) -> None:
         assert read(requests, pb.PipelineRequest()) == []
-
-
-def written(*outcomes: Reply | Refusal | bytes) -> pb.PipelineResponse:
-    answers = [Answer(op_id, outcome, 0) for op_id, outcome in enumerate(outcomes, start=1)]
-    return pb.PipelineResponse.FromString(write_answers(answers))
-
-
-class TestWrite:
-    def test_every_kind_of_reply_has_its_columns(self) -> None:
-        response = written(
-            GetReply(Record(5, 99, 2, b"{}")),
-            GetReply(None),
-            SetReply(6),
-            DeleteReply(True),
-            IncrementReply(-4, 7),
-            TouchReply(True, 88),
-            b"serialized",
-        )
-        assert response == pb.PipelineResponse(
-            ids=[1, 2, 3, 4, 5, 6, 7],
-            versions=[5, 0, 6, 0, 7, 0, 0],
-            values=[b"{}", b"", b"", b"", b"", b"", b"serialized"],
-            encodings=[pb.ENCODING_JSON, *[pb.ENCODING_UNSPECIFIED] * 6],
-            expires_at_ms=[99, 0, 0, 0, 0, 88, 0],
-            numbers=[0, 0, 0, 1, -4, 1, 0],
-        )
-
-    @pytest.mark.parametrize(
-        ("replies", "columns"),
-        [
-            ([SetReply(1), SetReply(2)], {"ids", "versions"}),
-            ([DeleteReply(False)], {"ids"}),
-            ([GetReply(None)], {"ids"}),
-            ([GetReply(Record(1, 0, 1, b""))], {"ids", "versions", "encodings"}),
-            ([], set()),
-        ],
-    )
-    def test_columns_of_nothing_but_defaults_are_left_out(self, replies: list[Reply], columns: set[str]) -> None:
-        assert {field.name for field, _ in written(*replies).ListFields()} == columns
-
-    def test_refusals_stand_apart_with_all_that_a_unary_call_would_say(self) -> None:
-        refused = Refusal(
-            Reason.VERSION_CONFLICT, "It has changed.", field="if_version", metadata={"version": "3"}, retry_after_ms=4
-        )
-        assert written(SetReply(9), refused) == pb.PipelineResponse(
-            ids=[1],
-            versions=[9],
-            errors=[
-                pb.OperationError(
-                    id=2,
-                    code=10,
-                    reason="VERSION_CONFLICT",
-                    message="It has changed.",
-                    metadata={"version": "3"},
-                    retry_after_ms=4,
-                    field="if_version",
-                )
-            ],
-        )

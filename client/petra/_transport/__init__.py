@@ -1,0 +1,1 @@
+"""How calls reach the server: gRPC over HTTP/2, spoken over asyncio. Private."""

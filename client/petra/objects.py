@@ -1,0 +1,409 @@
+"""Handles of the asynchronous client: the same methods on flat keys, on a namespace's, and on an object's."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
+
+from petra._transport import admin
+from petra._transport.arguments import checked_name
+from petra._transport.binding import Binding
+from petra._transport.calls import Address
+from petra._transport.paging import Pages
+from petra._transport.requests import Requests
+from petra.contention import Contention
+from petra.errors import PetraError, VersionConflict
+from petra.recorder import Recorder, settle
+from petra.recording import Overtaken, Recording
+from petra.values import Algorithm, Codec, Durability, Entry, Seconds, Throttled, Value, to_timeout
+
+D = TypeVar("D")
+T = TypeVar("T")
+
+
+class AsyncEntries:
+    """Entries of one address: the methods that the client, its namespaces and its objects share.
+
+    `timeout`, in seconds or as a timedelta, bounds a call with all its attempts; None means the client's own.
+    `ttl`, in seconds or as a timedelta, is how long an entry lives; None means for ever.
+    `durability` is "fsync" (acknowledged once on disk) or "buffered" (acknowledged at once); None means the client's.
+
+    Every method raises InvalidArgument for what can never work, ResourceExhausted when the server has too much to do
+    or its disk is full, and Unavailable or DeadlineExceeded when it was not reached or did not answer in time.
+    """
+
+    def __init__(self, binding: Binding, address: Address, codec: Codec, durability: Durability | None) -> None:
+        """Made by a client."""
+        self._binding = binding
+        self._address = address
+        self._codec = codec
+        self._durability = durability
+        self._requests = Requests(address, codec, durability)
+
+    def __repr__(self) -> str:
+        address = self._address
+        where = f", namespace={address.namespace!r}" if address.namespace else ""
+        where += f", object={address.object!r}" if address.object else ""
+        return f"<{type(self).__name__} {self._binding.target}{where}>"
+
+    async def get(self, key: str, default: D | None = None, *, timeout: Seconds | None = None) -> Value | D:
+        """The value of a key, or the default when there is none."""
+        return await self._binding.call(self._requests.get(key, default), to_timeout(timeout))
+
+    async def get_entry(self, key: str, *, timeout: Seconds | None = None) -> Entry | None:
+        """The entry of a key with its version and expiry, or None."""
+        return await self._binding.call(self._requests.get_entry(key), to_timeout(timeout))
+
+    async def get_many(self, keys: Iterable[str], *, timeout: Seconds | None = None) -> dict[str, Value]:
+        """The values of many keys, in their order; absent keys are left out.
+
+        One consistent snapshot within an object, whose reads are bounded by what fits into one answer.
+        """
+        return await self._binding.bulk(self._requests.get_many(keys), to_timeout(timeout))
+
+    async def get_entries(self, keys: Iterable[str], *, timeout: Seconds | None = None) -> dict[str, Entry]:
+        """As `get_many`, with versions and expiries."""
+        return await self._binding.bulk(self._requests.get_entries(keys), to_timeout(timeout))
+
+    async def set(
+        self,
+        key: str,
+        value: Value,
+        *,
+        ttl: Seconds | None = None,
+        keep_ttl: bool = False,
+        if_version: int | None = None,
+        if_absent: bool = False,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> int:
+        """Writes a value and returns its version.
+
+        An earlier expiry is removed, unless `keep_ttl`. Raises VersionConflict when the present version is not
+        `if_version`, or when there is an entry and `if_absent`; EncodeError when the codec cannot write the value.
+        """
+        call = self._requests.set(
+            key,
+            value,
+            ttl=ttl,
+            keep_ttl=keep_ttl,
+            if_version=if_version,
+            if_absent=if_absent,
+            durability=durability,
+        )
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def set_many(
+        self,
+        items: Mapping[str, Value],
+        *,
+        ttl: Seconds | None = None,
+        if_versions: Mapping[str, int] | None = None,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> dict[str, int]:
+        """Writes many values and returns their versions.
+
+        Atomic within an object, where `if_versions` may name the version that a key must have (0: absent), or
+        VersionConflict is raised and nothing written. Flat keys live in many actors: when this fails, some may have
+        been written.
+        """
+        bulk = self._requests.set_many(items, ttl=ttl, if_versions=if_versions, durability=durability)
+        return await self._binding.bulk(bulk, to_timeout(timeout))
+
+    async def delete(
+        self,
+        key: str,
+        *,
+        if_version: int | None = None,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> bool:
+        """Removes an entry, and returns whether there was one. Raises VersionConflict as `set`."""
+        call = self._requests.delete(key, if_version=if_version, durability=durability)
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def delete_many(
+        self, keys: Iterable[str], *, durability: Durability | None = None, timeout: Seconds | None = None
+    ) -> int:
+        """Removes many entries, and returns how many there were. Atomic within an object."""
+        return await self._binding.bulk(self._requests.delete_many(keys, durability=durability), to_timeout(timeout))
+
+    async def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str = "",
+        start_after: str = "",
+        end: str = "",
+        reverse: bool = False,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> AsyncIterator[Entry]:
+        """Iterates over entries in the order of the UTF-8 bytes of their keys, page by page.
+
+        `start` is inclusive, `start_after` and `end` are exclusive; `reverse` turns the order, not the bounds.
+        `limit` bounds the entries in all, `page_size` those of one page (1,000), and `timeout` the time of each page.
+        Each page of an object is a consistent snapshot; a key that is there throughout is seen exactly once.
+        """
+        pages = Pages(
+            self._requests,
+            prefix=prefix,
+            start=start,
+            start_after=start_after,
+            end=end,
+            reverse=reverse,
+            limit=limit,
+            page_size=page_size,
+            keys_only=False,
+        )
+        while (call := pages.next_call()) is not None:
+            for entry in pages.take(await self._binding.call(call, to_timeout(timeout))):
+                yield entry
+
+    async def list_keys(
+        self,
+        *,
+        prefix: str = "",
+        start: str = "",
+        start_after: str = "",
+        end: str = "",
+        reverse: bool = False,
+        limit: int | None = None,
+        page_size: int | None = None,
+        timeout: Seconds | None = None,
+    ) -> AsyncIterator[str]:
+        """As `list`, but the keys alone: values do not leave the server."""
+        pages = Pages(
+            self._requests,
+            prefix=prefix,
+            start=start,
+            start_after=start_after,
+            end=end,
+            reverse=reverse,
+            limit=limit,
+            page_size=page_size,
+            keys_only=True,
+        )
+        while (call := pages.next_call()) is not None:
+            for entry in pages.take(await self._binding.call(call, to_timeout(timeout))):
+                yield entry.key
+
+    async def increment(
+        self,
+        key: str,
+        delta: int = 1,
+        *,
+        initial: int = 0,
+        ttl: Seconds | None = None,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> int:
+        """Adds to an integer and returns the sum.
+
+        An absent entry counts from `initial`, and then gets `ttl`; one that exists keeps its expiry. Raises
+        NotAnInteger, and IntegerOverflow beyond 64 bits; the entry is then unchanged.
+        """
+        call = self._requests.increment(key, delta, initial=initial, ttl=ttl, durability=durability)
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def touch(self, key: str, ttl: Seconds | None, *, timeout: Seconds | None = None) -> bool:
+        """Gives an entry a new expiry, or none, and returns whether there is such an entry. Its version stays."""
+        return await self._binding.call(self._requests.touch(key, ttl), to_timeout(timeout))
+
+    async def clear(
+        self, *, prefix: str = "", durability: Durability | None = None, timeout: Seconds | None = None
+    ) -> int:
+        """Removes everything here, or everything whose key begins with `prefix`; returns how many entries there were.
+
+        Atomic within an object; of a namespace it removes the flat keys and no objects. When the connection is lost
+        meanwhile, Unavailable is raised with an unknown outcome: it is not tried again by itself.
+        """
+        call = self._requests.clear(prefix=prefix, durability=durability)
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def throttle(
+        self,
+        key: str,
+        limit: int,
+        period: Seconds,
+        *,
+        algorithm: Algorithm = "gcra",
+        burst: int | None = None,
+        cost: int = 1,
+        peek: bool = False,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Throttled:
+        """Checks a rate limit of `limit` a `period` and charges `cost`, in one step. A denial charges nothing.
+
+        `burst` is how much GCRA allows at once (None: `limit`). `peek` charges nothing. The state is an ordinary entry,
+        written "buffered" unless another durability is given. Raises FailedPrecondition when the key holds something
+        else.
+        """
+        call = self._requests.throttle(
+            key, limit, period, algorithm=algorithm, burst=burst, cost=cost, peek=peek, durability=durability
+        )
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def update(
+        self,
+        key: str,
+        function: Callable[[Value], Value | Awaitable[Value]],
+        *,
+        default: Value = None,
+        ttl: Seconds | None = None,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Value:
+        """Replaces a value by what `function` makes of it, and returns that. No change of others is lost.
+
+        The function gets the present value, or the default, and is called again when somebody was faster. The expiry
+        stays unless `ttl` is given. Raises VersionConflict when there was always somebody faster until the time-out,
+        and whatever the function raises.
+        """
+        contention = self._contention(timeout)
+        while True:
+            entry = await self.get_entry(key, timeout=contention.left())
+            made = function(default if entry is None else entry.value)
+            value = await made if inspect.isawaitable(made) else made
+            try:
+                await self.set(
+                    key,
+                    value,
+                    ttl=ttl,
+                    keep_ttl=ttl is None,
+                    if_version=0 if entry is None else entry.version,
+                    durability=durability,
+                    timeout=contention.left(),
+                )
+            except VersionConflict as error:
+                await asyncio.sleep(contention.pause(error))
+            else:
+                return value
+
+    def pipeline(self) -> AsyncPipeline:
+        """A group of operations to be recorded, and executed together."""
+        return AsyncPipeline(self._binding, self._requests)
+
+    def _contention(self, timeout: Seconds | None) -> Contention:
+        return Contention(to_timeout(timeout) or self._binding.timeout)
+
+
+class AsyncPipeline(Recorder):
+    """Operations that are sent together and done in order. It is no transaction: each succeeds or fails by itself."""
+
+    def __init__(self, binding: Binding, requests: Requests) -> None:
+        """Made by `pipeline()`."""
+        super().__init__(requests)
+        self._binding = binding
+
+    async def execute(self, *, timeout: Seconds | None = None) -> builtins.list[Value | PetraError]:
+        """Sends what was recorded; returns the results in order, and the error of what failed in its place."""
+        steps, calls = self._take()
+        await self._binding.group(calls, to_timeout(timeout))
+        return settle(steps)
+
+
+class AsyncTransaction(Recording):
+    """One attempt of a transaction on an object: reads go to the server, writes are recorded until it commits."""
+
+    def __init__(self, entries: AsyncEntries, requests: Requests, contention: Contention) -> None:
+        """Made by `transact`."""
+        super().__init__(requests)
+        self._entries = entries
+        self._contention = contention
+
+    async def get(self, key: str, default: D | None = None) -> Value | D:
+        """The value of a key as this transaction sees it, or the default. It commits only if nobody changes it."""
+        entry = await self.get_entry(key)
+        return default if entry is None else entry.value
+
+    async def get_entry(self, key: str) -> Entry | None:
+        """As `get`, with version and expiry. What this transaction has written itself has version 0."""
+        known, entry = self._look_up(key)
+        if not known:
+            entry = await self._entries.get_entry(key, timeout=self._contention.left())
+            self._saw(key, entry)
+        return entry
+
+    async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
+        """The values of many keys, read in one snapshot; absent keys are left out."""
+        wanted = list(dict.fromkeys(keys))
+        known = {key: self._look_up(key) for key in wanted}
+        unknown = [key for key in wanted if not known[key][0]]
+        read = await self._entries.get_entries(unknown, timeout=self._contention.left()) if unknown else {}
+        for key in unknown:
+            self._saw(key, read.get(key))
+        entries = {key: read.get(key) if key in unknown else known[key][1] for key in wanted}
+        return {key: entry.value for key, entry in entries.items() if entry is not None}
+
+
+class AsyncObject(AsyncEntries):
+    """An object: its entries live in one actor, are read in one snapshot, and change together in `transact`."""
+
+    @property
+    def name(self) -> str:
+        """The object's name."""
+        return self._address.object
+
+    async def transact(
+        self,
+        function: Callable[[AsyncTransaction], Awaitable[T]],
+        *,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> T:
+        """Runs a function that reads and writes this object, and commits what it wrote in one atomic step.
+
+        The transaction commits only if nothing that it read has changed meanwhile; otherwise the function is called
+        again, so it should have no other effects. Returns what the function returns. Raises VersionConflict when there
+        was always somebody faster until the time-out, the error of an operation that cannot be done (nothing is
+        changed then), and whatever the function raises.
+        """
+        contention = self._contention(timeout)
+        while True:
+            transaction = AsyncTransaction(self, self._requests, contention)
+            try:
+                returned = await function(transaction)
+                await self._commit(transaction, durability, contention)
+            except Overtaken as error:
+                await asyncio.sleep(contention.pause(error))
+            else:
+                return returned
+
+    async def _commit(
+        self, transaction: AsyncTransaction, durability: Durability | None, contention: Contention
+    ) -> None:
+        call = transaction._end(durability)
+        if call is not None:
+            transaction._committed(await self._binding.call(call, contention.left()))
+
+
+class AsyncNamespace(AsyncEntries):
+    """A namespace: the methods on it are those of its flat keys."""
+
+    @property
+    def name(self) -> str:
+        """The namespace's name."""
+        return self._address.namespace or "default"
+
+    def object(self, name: str) -> AsyncObject:
+        """A handle of an object. Nothing is made or asked: an object is there when it holds something."""
+        address = Address(self._address.namespace, checked_name(name, "object"))
+        return AsyncObject(self._binding, address, self._codec, self._durability)
+
+    async def objects(self, *, prefix: str = "", timeout: Seconds | None = None) -> AsyncIterator[str]:
+        """Iterates over the names of the objects that hold at least one entry, in the order of their bytes."""
+        after, more = "", True
+        while more:
+            request = admin.objects_request(self._address.namespace, prefix, after)
+            answer = await self._binding.unary(admin.LIST_OBJECTS, request, to_timeout(timeout))
+            names, more = admin.read_objects(answer)
+            for name in names:
+                yield name
+                after = name
