@@ -21,7 +21,8 @@ FILL = (
 UPSERT = (
     f"INSERT INTO t VALUES (abs(random()) % {ROWS}, printf('name%010d', abs(random()) % 1000000),"
     f" abs(random()) % {ROWS // _EQUAL}, 1.5, printf('%040d', 1), 5, printf('%020d', 2), 7)"
-    " ON CONFLICT (id) DO UPDATE SET a = excluded.a, b = excluded.b, c = excluded.c, d = excluded.d, e = excluded.e, f = excluded.f, g = excluded.g"
+    " ON CONFLICT (id) DO UPDATE SET a = excluded.a, b = excluded.b, c = excluded.c, d = excluded.d,"
+    " e = excluded.e, f = excluded.f, g = excluded.g"
 )
 QUERY = f"SELECT * FROM t WHERE b >= (SELECT abs(random()) % {ROWS // _EQUAL - 10}) ORDER BY b LIMIT 20"
 READ = f"SELECT a FROM t WHERE id = (SELECT abs(random()) % {ROWS})"

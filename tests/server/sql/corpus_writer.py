@@ -4,6 +4,9 @@ The cases are made with fixed seeds, and what they are to answer is what plain S
 names begin with `written` are by hand.
 """
 
+# Statements are read more easily in one line.
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import random
@@ -15,9 +18,25 @@ import apsw
 from tests.server.sql.sqllogic import shown
 
 CORPUS = Path(__file__).parent / "corpus"
-_WORDS = (
-    "amber basalt cedar delta ember flint granite harbor iris jasper kelp lava maple north opal pine quartz".split()
-)
+_WORDS = [
+    "amber",
+    "basalt",
+    "cedar",
+    "delta",
+    "ember",
+    "flint",
+    "granite",
+    "harbor",
+    "iris",
+    "jasper",
+    "kelp",
+    "lava",
+    "maple",
+    "north",
+    "opal",
+    "pine",
+    "quartz",
+]
 
 Maker = Callable[[random.Random], str]
 

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from petra_server.errors import Refusal
-from petra_server.sql.statements import Statement
+from petra_server.sql.statements import Statement, StatementResult
 from tests.server.sql.boxes import Box, Plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from petra_server.sql.cells import SqlValue
 
 TABLES = ("t", "u", "v")
 COLUMNS = ("a", "b", "c")
@@ -42,7 +42,7 @@ expressions = st.recursive(st.one_of(literals, columns), _binary, max_leaves=5)
 
 
 @st.composite
-def creations(draw: Callable[..., str]) -> str:
+def creations(draw: st.DrawFn) -> str:
     table = draw(tables)
     parts = []
     for column in COLUMNS[: draw(st.integers(1, 3))]:
@@ -50,14 +50,14 @@ def creations(draw: Callable[..., str]) -> str:
         parts.append(column + kind + draw(st.sampled_from(CONSTRAINTS)).format(column))
     if draw(st.booleans()):
         parts.append(
-            f"FOREIGN KEY ({COLUMNS[0]}) REFERENCES t (a) ON DELETE {draw(st.sampled_from(['CASCADE', 'SET NULL', 'NO ACTION']))}"
+            f"FOREIGN KEY (a) REFERENCES t (a) ON DELETE {draw(st.sampled_from(['CASCADE', 'SET NULL', 'NO ACTION']))}"
         )
     ending = draw(st.sampled_from(["", "", " STRICT", " WITHOUT ROWID"]))
     return f"CREATE TABLE {table} ({', '.join(parts)}){ending}"
 
 
 @st.composite
-def schema_changes(draw: Callable[..., str]) -> str:
+def schema_changes(draw: st.DrawFn) -> str:
     table, column, number = draw(tables), draw(columns), draw(st.integers(0, 3))
     return draw(
         st.sampled_from(
@@ -83,7 +83,7 @@ def schema_changes(draw: Callable[..., str]) -> str:
 
 
 @st.composite
-def changes(draw: Callable[..., str]) -> str:
+def changes(draw: st.DrawFn) -> str:
     table, column, value = draw(tables), draw(columns), draw(expressions)
     returning = draw(st.sampled_from(["", "", f" RETURNING {column}, {value}"]))
     conflict = draw(st.sampled_from(["", "", " OR IGNORE", " OR REPLACE", " OR FAIL", " OR ROLLBACK", " OR ABORT"]))
@@ -105,14 +105,14 @@ def changes(draw: Callable[..., str]) -> str:
 
 
 @st.composite
-def questions(draw: Callable[..., str]) -> str:
+def questions(draw: st.DrawFn) -> str:
     table, other, column, value = draw(tables), draw(tables), draw(columns), draw(expressions)
     return draw(
         st.sampled_from(
             [
                 f"SELECT * FROM {table} ORDER BY 1, 2",
                 f"SELECT {value} AS x, {column} FROM {table} ORDER BY 2, 1 LIMIT 5",
-                f"SELECT count(*), min({column}), max({column}), total({column}) FROM {table} WHERE {draw(literals)} IS NOT {column}",
+                f"SELECT count(*), min({column}), total({column}) FROM {table} WHERE {draw(literals)} IS NOT {column}",
                 f"SELECT x.{column}, y.a FROM {table} x LEFT JOIN {other} y ON x.a = y.a ORDER BY 1, 2",
                 f"SELECT {column}, row_number() OVER (PARTITION BY b ORDER BY a, rowid) FROM {table} ORDER BY 1, 2",
                 f"SELECT {column} FROM {table} UNION SELECT {column} FROM {other} ORDER BY 1",
@@ -168,14 +168,20 @@ def test_answers_changes_and_errors_are_those_of_plain_sqlite(
                 box.reopen()
             before = plain.connection.total_changes()
             expected = plain.run(sql, values)
-            try:
-                result = box.try_run(Statement(sql, values)).results[0]
-            except Refusal as refusal:
-                assert f"error {refusal.reason}" == expected, sql
-                continue
-            assert result.rows == expected, sql
-            assert (result.changes, result.rows_written) == plain.figures(before), sql
+            outcome = _outcome(box, sql, values)
+            if isinstance(outcome, str):
+                assert outcome == expected, sql
+            else:
+                assert outcome.rows == expected, sql
+                assert (outcome.changes, outcome.rows_written) == plain.figures(before), sql
         assert box.run("PRAGMA integrity_check") == plain.run("PRAGMA integrity_check")
     finally:
         box.close()
         plain.close()
+
+
+def _outcome(box: Box, sql: str, values: tuple[SqlValue, ...]) -> StatementResult | str:
+    try:
+        return box.try_run(Statement(sql, values)).results[0]
+    except Refusal as refusal:
+        return f"error {refusal.reason}"
