@@ -1,6 +1,8 @@
 """Petra's client for Python.
 
 `AsyncClient` for asyncio and `Client` for threads have the same methods; `petra.errors` holds what they raise.
+
+PYTEST_DONT_REWRITE (or pytest, which loads the plugin of this package, warns programs that import it before pytest)
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import TypeVar
 
 from petra._transport import admin
-from petra._transport.arguments import checked_name
+from petra._transport.arguments import checked_name, unique_keys
 from petra._transport.binding import Binding
 from petra._transport.calls import Address
 from petra._transport.paging import Pages
@@ -324,7 +324,7 @@ class AsyncTransaction(Recording):
         return default if entry is None else entry.value
 
     async def get_entry(self, key: str) -> Entry | None:
-        """As `get`, with version and expiry. What this transaction has written itself has version 0."""
+        """As `get`, with version and expiry. What this transaction has written has version 0 and no expiry yet."""
         known, entry = self._look_up(key)
         if not known:
             entry = await self._entries.get_entry(key, timeout=self._contention.left())
@@ -333,13 +333,13 @@ class AsyncTransaction(Recording):
 
     async def get_many(self, keys: Iterable[str]) -> dict[str, Value]:
         """The values of many keys, read in one snapshot; absent keys are left out."""
-        wanted = list(dict.fromkeys(keys))
+        wanted = unique_keys(keys)
         known = {key: self._look_up(key) for key in wanted}
         unknown = [key for key in wanted if not known[key][0]]
         read = await self._entries.get_entries(unknown, timeout=self._contention.left()) if unknown else {}
         for key in unknown:
             self._saw(key, read.get(key))
-        entries = {key: read.get(key) if key in unknown else known[key][1] for key in wanted}
+        entries = {key: known[key][1] if known[key][0] else read.get(key) for key in wanted}
         return {key: entry.value for key, entry in entries.items() if entry is not None}
 
 
@@ -362,8 +362,8 @@ class AsyncObject(AsyncEntries):
 
         The transaction commits only if nothing that it read has changed meanwhile; otherwise the function is called
         again, so it should have no other effects. Returns what the function returns. Raises VersionConflict when there
-        was always somebody faster until the time-out, the error of an operation that cannot be done (nothing is
-        changed then), and whatever the function raises.
+        was always somebody faster until the time-out, or when a `check` failed; the error of an operation that cannot
+        be done; and whatever the function raises. Nothing is changed then.
         """
         contention = self._contention(timeout)
         while True:
@@ -371,8 +371,8 @@ class AsyncObject(AsyncEntries):
             try:
                 returned = await function(transaction)
                 await self._commit(transaction, durability, contention)
-            except Overtaken as error:
-                await asyncio.sleep(contention.pause(error))
+            except Overtaken as overtaken:
+                await asyncio.sleep(contention.pause(overtaken.conflict))
             else:
                 return returned
 

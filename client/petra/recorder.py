@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from petra._transport.calls import Call
 from petra._transport.requests import Bulk, Requests
-from petra.deferred import Deferred
+from petra.deferred import Deferred, fail, succeed
 from petra.errors import PetraError
 from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value
 
@@ -153,9 +153,12 @@ def settle(steps: Iterable[tuple[Deferred[Any], Bulk[Any]]]) -> list[Value | Pet
     """Gives the operations their results, and lists them in order; an error stands in its place."""
     found: list[Value | PetraError] = []
     for deferred, bulk in steps:
-        deferred._resolve(bulk.result)
         try:
-            found.append(bulk.result())
+            result = bulk.result()
         except PetraError as error:
+            fail(deferred, error)
             found.append(error)
+        else:
+            succeed(deferred, result)
+            found.append(result)
     return found

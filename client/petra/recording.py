@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from petra._transport.arguments import algorithm_number, checked_key, int64, uint32, version_number
-from petra._transport.operations import Transact, throttled_of
+from petra._transport.operations import Transact, decoded, throttled_of
 from petra._transport.requests import Requests
-from petra.deferred import Deferred
+from petra.deferred import Deferred, succeed
 from petra.errors import InvalidArgument, VersionConflict
 from petra.v1 import storage_pb2 as pb
 from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value, to_ttl_ms
@@ -19,8 +18,15 @@ T = TypeVar("T")
 _Read = Callable[[pb.OperationResult], Any]
 
 
-class Overtaken(VersionConflict):
-    """Somebody changed what this attempt has read: another one may do better."""
+class Overtaken(Exception):
+    """Somebody changed what this attempt has read: another one may do better.
+
+    It is no PetraError, so that a function which handles those does not take it for an answer to its own call.
+    """
+
+    def __init__(self, conflict: VersionConflict) -> None:
+        super().__init__(conflict)
+        self.conflict = conflict
 
 
 class Recording:
@@ -32,11 +38,13 @@ class Recording:
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
-        self._versions: dict[str, int] = {}
+        # The conditions: what was read, and what the function requires whatever it reads.
+        self._read: dict[str, int] = {}
+        self._required: dict[str, int] = {}
         self._operations: list[pb.Operation] = []
         self._deferred: list[tuple[Deferred[Any], _Read]] = []
-        # What a read of a key sees that was written here: an entry, None for deleted.
-        self._written: dict[str, Entry | None] = {}
+        # What a read of a key sees that was written here: what is to be stored, None for deleted.
+        self._written: dict[str, pb.SetItem | None] = {}
         # Keys whose value only the server will know.
         self._opaque: dict[str, str] = {}
         self._ended = False
@@ -53,22 +61,35 @@ class Recording:
                 field="key",
             )
         if key in self._written:
-            return True, self._written[key]
+            item = self._written[key]
+            # As it will be read: what the codec makes of it, whatever has become of the object that was given.
+            if item is None:
+                return True, None
+            return True, Entry(key, decoded(self._requests.codec, item.value, item.encoding), 0, None)
         return False, None
 
     def _saw(self, key: str, entry: Entry | None) -> None:
         """Notes a version that was read. Raises Overtaken when it differs from what was read before."""
-        self.check(key, 0 if entry is None else entry.version)
+        version = 0 if entry is None else entry.version
+        known = self._read.setdefault(key, version)
+        if known != version:
+            raise Overtaken(_changed(key, version))
+        self._check_required(key)
 
     def check(self, key: str, version: int) -> None:
-        """Requires a version at commit; 0 for absent."""
+        """Requires a version, 0 for absent: where the entry has another one, `transact` raises VersionConflict."""
         self._check_open()
-        version = version_number(version)
-        known = self._versions.setdefault(checked_key(key), version)
-        if known != version:
-            raise Overtaken(
-                f"{key!r} was read with version {known}, and has version {version} now.", version=version, key=key
+        version = version_number(version, field="version")
+        if self._required.setdefault(checked_key(key), version) != version:
+            raise InvalidArgument(
+                f"Two versions of {key!r} are required, {self._required[key]} and {version}.", field="version"
             )
+        self._check_required(key)
+
+    def _check_required(self, key: str) -> None:
+        version = self._read.get(key)
+        if version is not None and self._required.get(key, version) != version:
+            raise _changed(key, version)
 
     # Writes.
 
@@ -77,7 +98,7 @@ class Recording:
         if keep_ttl and ttl is not None:
             raise InvalidArgument("Give ttl or keep_ttl, not both.", field="keep_ttl")
         item = self._requests.item(key, value, to_ttl_ms(ttl), None, keep_ttl)
-        self._wrote(key, Entry(key, value, 0, None))
+        self._wrote(key, item)
         return self._record(pb.Operation(set=item), lambda result: result.set.version)
 
     def delete(self, key: str) -> Deferred[bool]:
@@ -131,22 +152,25 @@ class Recording:
     def _end(self, durability: Durability | None) -> Transact | None:
         """Takes nothing more. The call that commits it, or None when there is nothing to commit."""
         self._ended = True
-        if not self._operations and not self._versions:
+        versions = self._read | self._required
+        if not self._operations and not versions:
             return None
-        conditions = [pb.Condition(key=key, version=version) for key, version in self._versions.items()]
+        conditions = [pb.Condition(key=key, version=version) for key, version in versions.items()]
         return self._requests.transact(conditions, self._operations, durability=durability)
 
     def _committed(self, response: pb.TransactResponse) -> None:
-        """Gives the recorded operations their results. Raises Overtaken when the conditions did not hold."""
+        """Gives the recorded operations their results.
+
+        Raises Overtaken when another attempt may find the conditions met, and VersionConflict when none will.
+        """
         if not response.committed:
-            present = response.conflicts[0] if response.conflicts else pb.Entry()
-            raise Overtaken(
-                f"The entry {present.key!r} was changed while the transaction ran.",
-                version=present.version,
-                key=present.key,
-            )
+            conflicts = [_changed(entry.key, entry.version) for entry in response.conflicts]
+            for conflict in conflicts:
+                if conflict.key not in self._read:
+                    raise conflict
+            raise Overtaken(conflicts[0])
         for (deferred, read), result in zip(self._deferred, response.results, strict=True):
-            deferred._resolve(partial(read, result))
+            succeed(deferred, read(result))
 
     def _check_open(self) -> None:
         if self._ended:
@@ -154,9 +178,9 @@ class Recording:
                 "This transaction has ended. Use it only within the function that was given to transact."
             )
 
-    def _wrote(self, key: str, entry: Entry | None) -> None:
+    def _wrote(self, key: str, item: pb.SetItem | None) -> None:
         self._opaque.pop(key, None)
-        self._written[key] = entry
+        self._written[key] = item
 
     def _record(self, operation: pb.Operation, read: Callable[[pb.OperationResult], T]) -> Deferred[T]:
         self._check_open()
@@ -164,3 +188,8 @@ class Recording:
         self._operations.append(operation)
         self._deferred.append((deferred, read))
         return deferred
+
+
+def _changed(key: str, version: int) -> VersionConflict:
+    present = f"has version {version} now" if version else "is absent now"
+    return VersionConflict(f"Somebody else has changed {key!r}: it {present}.", version=version, key=key)

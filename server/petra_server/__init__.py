@@ -1,4 +1,7 @@
-"""The Petra server."""
+"""The Petra server.
+
+PYTEST_DONT_REWRITE (or pytest, which loads a plugin of this distribution, warns programs that import it before pytest)
+"""
 
 from __future__ import annotations
 

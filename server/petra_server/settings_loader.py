@@ -25,8 +25,11 @@ from petra_server.sizes import parse_size
 CONFIG_FLAG: Final = "--config"
 CONFIG_VARIABLE: Final = "PETRA_CONFIG"
 
+# What the client's commands read (petra.cli.options): a server in the same environment must not mind.
+CLIENT_VARIABLES: Final = frozenset({"PETRA_ADDRESS", "PETRA_NAMESPACE"})
+
 # PETRA_ names that are no settings and yet no mistakes. A reader of one of them adds it here.
-OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE})
+OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, *CLIENT_VARIABLES})
 
 # Kubernetes gives every pod variables of this form for each Service next to it; one named "petra" or "petra-..." is
 # likely, and must not keep the server from starting.

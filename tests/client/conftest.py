@@ -50,11 +50,9 @@ def open_client(
     namespace = uuid4().hex
 
     def make(**options: Any) -> AsyncClient:  # noqa: ANN401 - those of the clients
-        options.setdefault("namespace", namespace)
+        options = {"address": server.address, "namespace": namespace, **options}
         blocking = request.param == "threads"
-        client = (
-            behind_threads(Client(server.address, **options)) if blocking else AsyncClient(server.address, **options)
-        )
+        client = behind_threads(Client(**options)) if blocking else AsyncClient(**options)
         opened.append(client)
         return client
 

@@ -1,5 +1,9 @@
 """Every code block in the documents works: Python runs against a real server, settings load, commands exist.
 
+The Python blocks of a document are one session with a server of its own. `print(...)  # text` must print that text; a
+block without such comments prints what the block of `text` after it shows. A block that begins with the name of a file
+(`# test_shop.py`) is that file; if it holds tests, pytest runs them.
+
 A fence in a language that nothing here can run fails, so that no block escapes. What is no code (a diagram, an output)
 is fenced as `text`.
 """
@@ -13,7 +17,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +27,12 @@ import pytest
 from markdown_it import MarkdownIt
 
 from petra_server.settings_catalogue import CATALOGUE
+from tests.docs.session import Session
 from tests.support.server import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-ADDRESS = "127.0.0.1:7475"
+ADDRESS = re.compile(r"(localhost|127\.0\.0\.1):7475")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +48,15 @@ class Block:
         return f"{self.document.relative_to(ROOT)}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Stage:
-    """Where a block runs: an empty folder, and a server that is there to be talked to."""
+    """Where the blocks of a document run: an empty folder, a server to be talked to, and a Python session."""
 
     folder: Path
     server: ServerProcess
+    session: Session
+    # Python blocks that were run, each with what it printed.
+    outputs: dict[Block, str] = field(default_factory=dict)
 
 
 def blocks_of(document: Path) -> list[Block]:
@@ -62,11 +72,48 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 
 
 def run_python(block: Block, stage: Stage) -> None:
-    """Runs the block as a program. `print(...)  # text` must print that text."""
-    program = block.text.replace(ADDRESS, stage.server.address)
-    result = run([sys.executable, "-W", "error", "-c", program], stage.folder)
-    expected = re.findall(r"^\s*print\(.*\)  # (.*)$", block.text, flags=re.MULTILINE)
-    assert result.stdout.splitlines() == expected
+    """Runs the block after those before it in the document."""
+    for each in BLOCKS:
+        if each.document == block.document and each.language == "python" and each.line <= block.line:
+            name = file_name(each)
+            if name is not None:
+                (stage.folder / name).write_text(each.text)
+            elif each not in stage.outputs:
+                outcome = stage.session.run(str(each), ADDRESS.sub(stage.server.address, each.text))
+                assert not outcome.error, outcome.error
+                stage.outputs[each] = outcome.output
+    name = file_name(block)
+    if name is None:
+        assert stage.outputs[block].splitlines() == promised_output(block)
+    elif name.startswith("test_"):
+        run_tests(block, name, stage)
+
+
+def promised_output(block: Block) -> list[str]:
+    """The lines that a block is to print, by its comments, or by the block of text after it."""
+    lines = re.findall(r"^\s*print\(.*\)  # (.*)$", block.text, flags=re.MULTILINE)
+    after = BLOCKS[BLOCKS.index(block) + 1 :][:1]
+    if not lines and "print(" in block.text and after and after[0].language == "text":
+        return after[0].text.splitlines()
+    return lines
+
+
+def file_name(block: Block) -> str | None:
+    """The name of the file that a block is."""
+    match = re.match(r"# (\w+\.py)\n", block.text)
+    return match[1] if match else None
+
+
+def run_tests(block: Block, name: str, stage: Stage) -> None:
+    """Runs a file of tests, as a user's: all of them pass, and nothing warns."""
+    options = ["-p", "no:cacheprovider", "-W", "error", "-o", "asyncio_default_fixture_loop_scope=function"]
+    for plugin, mark in (("pytest_asyncio", "pytest.mark.asyncio"), ("anyio", "pytest.mark.anyio")):
+        if mark in block.text and find_spec(plugin) is None:
+            pytest.skip(f"{block} needs {plugin}, which is not installed")
+    if find_spec("pytest_asyncio") is None:
+        del options[-2:]
+    result = run([sys.executable, "-m", "pytest", "-q", *options, name], stage.folder)
+    assert re.search(r"^[1-9][0-9]* passed in", result.stdout, flags=re.MULTILINE), result.stdout
 
 
 def load_settings(block: Block, stage: Stage) -> None:
@@ -115,7 +162,14 @@ def try_petra(arguments: list[str], variables: dict[str, str], block: Block, sta
     for other in blocks_of(block.document):
         if other.language == "toml":
             write_settings(other, stage.folder)
-    if arguments[0] != "serve":
+    if arguments[0] not in {"serve", "config"}:
+        run(
+            [sys.executable, "-m", "petra.cli", *arguments],
+            stage.folder,
+            {"PETRA_ADDRESS": stage.server.address, **variables},
+        )
+        return
+    if arguments[0] == "config":
         run_petra(arguments, stage, variables)
         return
     run_petra(["config", *arguments[1:]], stage, variables)
@@ -132,6 +186,17 @@ def without_place(arguments: list[str]) -> Iterator[str]:
             next(words)
         elif not word.startswith(("--data=", "--listen=")):
             yield word
+
+
+def try_pip(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
+    """Not run, as it needs Petra's release: the extras are those of pyproject.toml."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert arguments[0] == "install", f"{block}: pip {arguments[0]}"
+    for argument in arguments[1:]:
+        match = re.fullmatch(r"petra(?:\[([\w,]+)\])?", argument)
+        assert match, f"{block}: no package of this project: {argument}"
+        assert match[1] is None or set(match[1].split(",")) <= extras.keys(), f"{block}: no extra of Petra: {argument}"
+    assert not variables
 
 
 def try_docker(arguments: list[str], variables: dict[str, str], block: Block, stage: Stage) -> None:
@@ -168,6 +233,7 @@ COMMANDS: dict[str, Callable[[list[str], dict[str, str], Block, Stage], None]] =
     "docker": try_docker,
     "make": try_make,
     "petra": try_petra,
+    "pip": try_pip,
 }
 
 RUNNERS: dict[str, Callable[[Block, Stage], None]] = {
@@ -182,15 +248,25 @@ RUNNERS: dict[str, Callable[[Block, Stage], None]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with ServerProcess(tmp_path_factory.mktemp("documents") / "data") as server:
-        yield server
+def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Stage]]:
+    """The stage of each document, which is set up for its first block."""
+    with ExitStack() as open_stages:
+        made: dict[Path, Stage] = {}
+
+        def stage_of(document: Path) -> Stage:
+            if document not in made:
+                folder = tmp_path_factory.mktemp(document.stem)
+                server = open_stages.enter_context(ServerProcess(tmp_path_factory.mktemp("server") / "data"))
+                made[document] = Stage(folder, server, open_stages.enter_context(Session(folder)))
+            return made[document]
+
+        yield stage_of
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_the_block_works(block: Block, server: ServerProcess, tmp_path: Path) -> None:
+def test_the_block_works(block: Block, stages: Callable[[Path], Stage]) -> None:
     assert block.language in RUNNERS, f"{block}: {block.language or 'no language'}: one of {', '.join(RUNNERS)}"
-    RUNNERS[block.language](block, Stage(tmp_path, server))
+    RUNNERS[block.language](block, stages(block.document))
 
 
 def test_the_documents_are_found() -> None:

@@ -6,13 +6,13 @@ The client runs once and reports each of its scenarios (see client.mjs); here ea
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.npm import INSTALL_TIMEOUT_S, node_with_packages
 from tests.support.server import ServerProcess
 
 if TYPE_CHECKING:
@@ -20,11 +20,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PROTO_ROOT = HERE.parents[1] / "proto"
-LOCK = HERE / "package-lock.json"
-# npm's own record of what it installed, newer than the lock when that is current.
-INSTALLED = HERE / "node_modules" / ".package-lock.json"
 
-INSTALL_TIMEOUT_S = 300
 CLIENT_TIMEOUT_S = 90
 
 SCENARIOS = {
@@ -94,16 +90,7 @@ pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(INSTALL
 @pytest.fixture(scope="module")
 def node() -> str:
     """The path of Node, with the packages of package-lock.json installed beside the client."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("the interop tests need Node 18 or newer with npm: install it from your system or nodejs.org")
-    if not INSTALLED.exists() or INSTALLED.stat().st_mtime < LOCK.stat().st_mtime:
-        installed = subprocess.run(
-            [npm, "ci", "--no-audit", "--no-fund"], cwd=HERE, capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S
-        )
-        if installed.returncode != 0:
-            pytest.skip(f"npm ci cannot install the interop client's packages, it needs a registry: {installed.stderr}")
-    return node
+    return node_with_packages(HERE)
 
 
 @pytest.fixture(scope="module")

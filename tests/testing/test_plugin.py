@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -227,6 +229,14 @@ sys.modules["rocksdict"] = None
 """
 
 
+# The records of an installation by which pytest finds what to rewrite. An editable one has no files of packages.
+INSTALLED = {
+    "METADATA": "Metadata-Version: 2.1\nName: petra-wheel\nVersion: 1.0\n",
+    "RECORD": "petra/__init__.py,,\npetra_server/__init__.py,,\n",
+    "entry_points.txt": "[pytest11]\nwheel = json\n",
+}
+
+
 def run(
     pytester: pytest.Pytester, suite: str, *arguments: str, conftest: str = "", configuration: str = CONFIGURATION
 ) -> pytest.RunResult:
@@ -268,6 +278,18 @@ def test_without_the_packages_of_the_server_it_says_what_to_install(pytester: py
     result.stdout.fnmatch_lines(
         ["*A test server needs rocksdict, which is not installed: pip install 'petra?server?'*"]
     )
+
+
+def test_a_program_may_import_petra_before_it_runs_pytest(pytester: pytest.Pytester) -> None:
+    record = pytester.mkdir("petra_wheel-1.0.dist-info")
+    for name, text in INSTALLED.items():
+        (record / name).write_text(text)
+    pytester.makeini(CONFIGURATION)
+    pytester.makepyfile(test_suite=PLAIN)
+    program = "import sys, petra, petra_server, pytest; petra.Client(); sys.exit(pytest.main())"
+    result = pytester.run(sys.executable, "-W", "error", "-c", program)
+    assert result.ret == 0, result.stderr.str()
+    result.assert_outcomes(passed=2)
 
 
 def test_the_fixtures_are_explained(pytester: pytest.Pytester) -> None:

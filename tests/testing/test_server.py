@@ -20,17 +20,19 @@ from petra_server.settings import InvalidSettings
 MOMENT = datetime(2030, 5, 1, 12, tzinfo=UTC)
 
 
-def server_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "petra-test-server"]
+def server_threads() -> set[threading.Thread]:
+    """Those of all servers in this process; the fixture of other tests has one."""
+    return {thread for thread in threading.enumerate() if thread.name == "petra-test-server"}
 
 
 def test_it_serves_while_the_block_lasts() -> None:
+    before = server_threads()
     with TestServer() as server:
         address = server.address
         with Client(address) as client:
             assert client.increment("visits") == 1
-        assert server_threads()
-    assert not server_threads()
+        assert len(server_threads() - before) == 1
+    assert server_threads() == before
     host, _, port = address.rpartition(":")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((host, int(port)))
@@ -101,17 +103,19 @@ def test_a_sweep_frees_what_has_expired() -> None:
     [({"max_value_byte": 1}, TypeError), ({"actors": -1}, InvalidSettings), ({"listen": "127.0.0.1"}, ValueError)],
 )
 def test_a_setting_that_cannot_be_leaves_nothing_behind(settings: dict[str, Any], error: type[Exception]) -> None:
+    before = server_threads()
     server = TestServer(**settings)
     with pytest.raises(error, match=next(iter(settings))):
         server.start()
-    assert not server_threads()
+    assert server_threads() == before
 
 
 def test_a_directory_that_is_in_use_leaves_nothing_behind(tmp_path: Path) -> None:
     with TestServer(data=tmp_path / "data"):
+        before = server_threads()
         with pytest.raises(StartupError):
             TestServer(data=tmp_path / "data").start()
-        assert len(server_threads()) == 1
+        assert server_threads() == before
 
 
 def test_the_clock_begins_where_it_is_told() -> None:

@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 from petra.errors import InvalidArgument
 from petra.v1 import storage_pb2 as pb
-from petra.values import Algorithm, Durability
+from petra.values import Algorithm, Durability, Seconds, to_timeout
 
 _DURABILITIES: Final[Mapping[str, pb.Durability]] = {
     "fsync": pb.DURABILITY_FSYNC,
@@ -93,6 +93,14 @@ def int64(number: int, field: str) -> int:
 
 def uint32(number: int, field: str) -> int:
     return _whole(number, field, 0, (1 << 32) - 1)
+
+
+def client_timeout(timeout: Seconds, field: str) -> float:
+    """A time-out of the client itself, in seconds: there has to be one."""
+    seconds = to_timeout(timeout, field=field)
+    if seconds is None:
+        raise InvalidArgument(f"{field} is a number of seconds or a timedelta: no call waits for ever.", field=field)
+    return seconds
 
 
 def _whole(number: int, field: str, least: int, most: int) -> int:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from petra._transport.calls import Call
 from petra._transport.ending import Ending
 from petra._transport.forks import forget_after_fork
-from petra._transport.link import Link
+from petra._transport.link import LEAST_SECONDS, Link, parts
 from petra._transport.requests import Bulk
 from petra._transport.target import Target
 from petra.errors import ClientClosed
@@ -44,10 +44,7 @@ class Binding:
             return link
         if self._closed:
             raise ClientClosed("The client is closed.")
-        if link is not None and not link.loop.is_closed():
-            raise RuntimeError(
-                "This client is in use on another event loop. Make one client for each loop, or use petra.Client."
-            )
+        _check_loop(link)
         link = self._link = Link(self.target, timeout=self.timeout, connect_timeout=self._connect_timeout)
         self._ending = Ending(self, link)
         return link
@@ -56,7 +53,7 @@ class Binding:
         """Makes one call and answers with its result. Cancelling it disturbs no other."""
         link = self.link
         if link.full:
-            await link.room(timeout)
+            timeout = await link.room((call,), timeout)
         call.timeout = timeout
         future = call.future = link.loop.create_future()
         link.submit(call)
@@ -69,11 +66,15 @@ class Binding:
 
     async def group(self, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         """Makes calls together, in order, and returns when each has its outcome."""
-        if not calls:
-            return
         link = self.link
+        deadline = link.loop.time() + (self.timeout if timeout is None else timeout)
+        for part in parts(calls):
+            await self._part(link, part, timeout)
+            timeout = max(LEAST_SECONDS, deadline - link.loop.time())
+
+    async def _part(self, link: Link, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         if link.full:
-            await link.room(timeout)
+            timeout = await link.room(calls, timeout)
         future = link.loop.create_future()
         left = len(calls)
 
@@ -109,8 +110,10 @@ class Binding:
 
     async def close(self) -> None:
         """Ends the connection and answers everyone who waits. Later calls raise ClientClosed."""
-        self._closed = True
         link, ending = self._link, self._ending
+        if link is None or link.loop is not asyncio.get_running_loop():
+            _check_loop(link)
+        self._closed = True
         if link is not None and ending is not None and not link.loop.is_closed():
             await ending.come()
 
@@ -121,3 +124,11 @@ class Binding:
         if link is not None:
             link.abandon()
         return link, ending and ending.forget()
+
+
+def _check_loop(link: Link | None) -> None:
+    """Raises RuntimeError for the link of another loop that is still there."""
+    if link is not None and not link.loop.is_closed():
+        raise RuntimeError(
+            "This client is in use on another event loop. Make one client for each loop, or use petra.Client."
+        )

@@ -6,13 +6,14 @@ Any thread may use it. Calls of several threads are packed together.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from petra._transport.calls import Call
 from petra._transport.forks import forget_after_fork
-from petra._transport.link import Link
+from petra._transport.link import LEAST_SECONDS, Link, parts
 from petra._transport.portal import Portal, shared_portal
 from petra._transport.requests import Bulk
 from petra._transport.target import Target
@@ -52,8 +53,10 @@ class BlockingBinding:
 
     def group(self, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         """Makes calls together, in order, and returns when each has its outcome."""
-        if calls:
-            self._make(calls, timeout)
+        deadline = time.monotonic() + (self.timeout if timeout is None else timeout)
+        for part in parts(calls):
+            self._make(part, timeout)
+            timeout = max(LEAST_SECONDS, deadline - time.monotonic())
 
     def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing."""
@@ -72,7 +75,11 @@ class BlockingBinding:
             link, self._link = self._link, None
             portal = self._portal
         if link is not None and portal is not None and portal is shared_portal.portal:
-            portal.run(link.close())
+            if portal.is_own_thread:
+                # In a finalizer: to wait here would be to wait for itself.
+                portal.discard(link)
+            else:
+                portal.run(link.close())
 
     def abandon(self) -> object:
         """After a fork: forgets the link, and the lock, which another thread may have held."""
@@ -80,7 +87,9 @@ class BlockingBinding:
         link, self._link = self._link, None
         if link is not None:
             link.abandon()
-        return link, self._discard
+        if self._discard is not None:
+            self._discard.detach()
+        return link
 
     def _current(self) -> Link:
         """The link; a new one when there is none, or when its loop has ended."""
@@ -101,6 +110,8 @@ class BlockingBinding:
 
     def _make(self, calls: Sequence[Call[Any]], timeout: float | None) -> None:
         link = self._current()
+        if self._portal is not None:
+            self._portal.check_thread()
         answered = threading.Lock()
         answered.acquire()
         if len(calls) == 1:
@@ -110,11 +121,11 @@ class BlockingBinding:
             _notify_after_all(calls, timeout, answered.release)
         try:
             link.submit_from_thread(calls)
-        except RuntimeError:
-            raise ClientClosed("The interpreter is shutting down.") from None
-        try:
             in_time = answered.acquire(timeout=(self.timeout if timeout is None else timeout) + _GRACE)
-        except BaseException:
+        except BaseException as error:
+            if link.loop.is_closed():
+                raise ClientClosed("The interpreter is shutting down.") from error
+            # Interrupted: what was not sent yet is not to be sent.
             link.loop.call_soon_threadsafe(_give_up, link, calls)
             raise
         if not in_time:

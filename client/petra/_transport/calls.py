@@ -70,6 +70,8 @@ class Call(Generic[T_co]):
     # Set by the subclass.
     method: int
     retry = Retry.SAFE
+    # Whether it changes anything: what it did is in doubt when it was sent and not answered.
+    mutates = False
 
     # What is asked: set once, before the call is submitted.
     address: Address

@@ -60,16 +60,22 @@ class Channel:
             keepalive_seconds=keepalive_seconds,
             pong_seconds=pong_seconds,
         )
+        made = False
         try:
             async with asyncio.timeout(connect_timeout):
                 await _establish(wire, host, port, peer, ssl, server_hostname)
+            made = True
         except TimeoutError:
             raise Unavailable(f"{peer} did not answer within {connect_timeout:g} s.") from None
         except OSError as error:
             raise dialing.unavailable(error, peer) from None
         finally:
-            if not wire.http2.greeted or wire.http2.ended:
+            # Whoever is cancelled in the very tick of the greeting has a connection, and nobody to give it to.
+            if not made or wire.http2.ended:
                 wire.end(f"No connection to {peer}.", at_once=True)
+        if wire.http2.ended is not None:
+            # It has gone since the greeting, and nobody was told.
+            raise Unavailable(wire.http2.ended.message)
         wire.on_lost = on_lost
         return cls(wire, peer)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from copy import copy
 
 from petra._transport.channel import Channel
 from petra._transport.target import Target
-from petra.errors import ClientClosed, DeadlineExceeded, PetraError, Unavailable
+from petra.errors import ClientClosed, DeadlineExceeded, InternalError, PetraError, Unavailable
 
 # The pause after the n-th failure is a random part of the first times 2**n, up to the longest: a fleet of clients
 # comes back spread out, and a server that is back is found within a second.
@@ -129,13 +130,28 @@ class Connector:
                 except PetraError as error:
                     self._failed(error)
                     await asyncio.sleep(self._pause())
+                except Exception as error:  # noqa: BLE001 - whatever it is, those who wait are to hear of it
+                    self._failed(InternalError(f"Connecting to {self._target} failed: {error!r}."))
+                    await asyncio.sleep(self._pause())
                 else:
-                    self.channel = channel
-                    self._up(channel)
-                    self._tell(None)
-                    return
+                    if self._take(channel):
+                        return
+                    await asyncio.sleep(self._pause())
         finally:
             self._task = None
+
+    def _take(self, channel: Channel) -> bool:
+        """Makes a new channel the present one, unless it is about to end already."""
+        self.channel = channel
+        try:
+            self._up(channel)
+        except PetraError as error:
+            self.channel = None
+            channel.abort()
+            self._failed(error)
+            return False
+        self._tell(None)
+        return True
 
     def _pause(self) -> float:
         longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(self._failures, 10))
@@ -162,4 +178,5 @@ class Connector:
             if error is None:
                 waiter.set_result(None)
             else:
-                waiter.set_exception(error)
+                # Each raises an error of its own.
+                waiter.set_exception(copy(error))

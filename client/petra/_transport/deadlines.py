@@ -59,13 +59,13 @@ class Deadlines:
 
     def _tick(self) -> None:
         self._timer = None
-        queue = self._queue
         now = self._loop.time()
-        while queue:
-            call = queue[0]
+        # To expire a call may trim the queue, so it is looked at anew each time.
+        while self._queue:
+            call = self._queue[0]
             if call.outcome is None and call.deadline > now:
                 self._timer = self._loop.call_at(call.deadline, self._tick)
                 return
-            queue.popleft()
+            self._queue.popleft()
             if call.outcome is None:
                 self._expire(call)

@@ -19,11 +19,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from petra._transport import doubts
+from petra._transport.admission import Admission
 from petra._transport.calls import TIMEOUTS, Answer, Call, Retry
 from petra._transport.channel import Channel
 from petra._transport.connector import Connector
@@ -51,11 +54,12 @@ _PIPELINE = "/petra.v1.StorageService/Pipeline"
 _WINDOW = 2
 # After so many seconds, messages that are not answered do not count any more.
 _PATIENCE = 0.001
-# Calls and bytes under way beyond which callers wait.
-_MOST_CALLS = 8_192
-_MOST_BYTES = 64 << 20
-# Values up to this are not counted in bytes: the bound of calls bounds them.
-_UNCOUNTED_BYTES = 1_024
+# What a call has left at least that waited for room until the last moment.
+LEAST_SECONDS = 0.001
+# Calls of one group that are under way at once.
+_GROUP_CALLS = 4_096
+# Calls given up before they are sent keep their place in the queue; beyond this many they are cleared out.
+_SLACK = 4_096
 # The first pause before a refused call is tried again, where the server names none; it doubles with each attempt.
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
@@ -63,6 +67,11 @@ _LONGEST_PAUSE = 1.0
 _REQUEST_ID_SECONDS = 540.0
 # Errors of the stream that another connection would meet as well.
 _LASTING = (Unimplemented, PermissionDenied, InvalidArgument)
+
+
+def parts(calls: Sequence[Call[Any]]) -> Iterator[Sequence[Call[Any]]]:
+    """What of a group is under way at once: however large it is, others have their turn."""
+    return (calls[start : start + _GROUP_CALLS] for start in range(0, len(calls), _GROUP_CALLS))
 
 
 class Link:
@@ -75,7 +84,11 @@ class Link:
         self.target = target
         self._timeout = timeout
         self._connector = Connector(
-            target, connect_timeout, up=self._connected, down=self._disconnected, wanted=lambda: bool(self._pending)
+            target,
+            connect_timeout,
+            up=self._connected,
+            down=self._disconnected,
+            wanted=lambda: self._admission.calls > 0,
         )
         self._deadlines = Deadlines(self.loop, timeout, self._expire)
         # Owned by the loop.
@@ -83,10 +96,10 @@ class Link:
         self._pending: deque[Call[Any]] = deque()
         self._in_flight: dict[int, Call[Any]] = {}
         self._next_id = 1
-        self._live_calls = 0
-        self._live_bytes = 0
-        self._room_waiters: deque[asyncio.Future[None]] = deque()
+        self._admission = Admission()
         self._retries: set[Call[Any]] = set()
+        # Some that wait to be sent were sent before, and may have been applied.
+        self._some_in_doubt = False
         self._flush_scheduled = False
         self._patience: asyncio.TimerHandle | None = None
         # Where each message not answered ends, counted in calls sent on this stream.
@@ -105,10 +118,7 @@ class Link:
             call.finish(ClientClosed("The client is closed."))
             return
         self._deadlines.add(call)
-        self._live_calls += 1
-        size = len(call.value)
-        if size > _UNCOUNTED_BYTES:
-            self._live_bytes += size
+        self._admission.enter(call)
         self._pending.append(call)
         if not self._flush_scheduled:
             self._flush_scheduled = True
@@ -118,38 +128,43 @@ class Link:
         """Takes calls from any thread. Raises RuntimeError when the loop is closed."""
         self._incoming.append(calls)
         if not self._incoming_scheduled:
-            self._incoming_scheduled = True
-            self.loop.call_soon_threadsafe(self._take_incoming)
+            try:
+                self._incoming_scheduled = True
+                self.loop.call_soon_threadsafe(self._take_incoming)
+            except BaseException:
+                # Ctrl-C may come in between.
+                self._incoming_scheduled = False
+                raise
 
     def give_up(self, call: Call[Any]) -> None:
         """Nobody waits for this call any more."""
         if call.outcome is None:
             self._in_flight.pop(call.id, None)
             self._finish(call, ClientClosed("The call was cancelled."))
-            self._make_room()
+            self._given_up()
 
     @property
     def full(self) -> bool:
         """Whether callers should wait for `room` first."""
-        return self._live_calls >= _MOST_CALLS or self._live_bytes >= _MOST_BYTES
+        return self._admission.full
 
-    async def room(self, timeout: float | None) -> None:
-        """Waits until there is room for one more call. Raises DeadlineExceeded, and ClientClosed."""
+    async def room(self, calls: Sequence[Call[Any]], timeout: float | None) -> float:
+        """Waits until calls may be submitted, which is then to be done at once. Returns what is left of the time-out.
+
+        Raises DeadlineExceeded, Unavailable, and ClientClosed.
+        """
         seconds = self._timeout if timeout is None else timeout
-        waiter = self.loop.create_future()
-        self._room_waiters.append(waiter)
+        deadline = self.loop.time() + seconds
         try:
-            async with asyncio.timeout(seconds):
-                await waiter
+            await self._admission.room(calls, deadline)
         except TimeoutError:
+            if self._stream is None:
+                raise self._connector.unreachable(seconds) from None
             raise DeadlineExceeded(
-                f"{self._live_calls} calls are under way, and none of them was answered within {seconds:g} s, so this"
-                " one was not sent. The server is behind; make fewer calls at a time."
+                f"{self._admission.calls} calls are under way, and there was no room for another within {seconds:g} s,"
+                f" so it was not sent. {self.target} is behind; make fewer calls at a time."
             ) from None
-        finally:
-            if waiter.done() and not waiter.cancelled():
-                # Cancelled with room in its hand: that is the next one's.
-                self._make_room()
+        return max(LEAST_SECONDS, deadline - self.loop.time())
 
     # The connection.
 
@@ -163,14 +178,23 @@ class Link:
 
     async def unary(self, path: str, request: bytes, timeout: float | None = None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing and so may be made again."""
-        deadline = self.loop.time() + (self._timeout if timeout is None else timeout)
+        seconds = self._timeout if timeout is None else timeout
+        deadline = self.loop.time() + seconds
+        pause = _FIRST_PAUSE
         while True:
             channel = await self._connector.get(deadline - self.loop.time())
             try:
                 answer = await channel.unary(path, request, timeout=deadline - self.loop.time())
+            except DeadlineExceeded:
+                raise DeadlineExceeded(f"No answer from {self.target} within {seconds:g} s.") from None
             except Unavailable:
-                pause = random.uniform(_FIRST_PAUSE / 2, _FIRST_PAUSE)  # noqa: S311
-                if self._closed or self.loop.time() + pause >= deadline:
+                lasting = self._connector.last_error
+                if isinstance(lasting, _LASTING):
+                    raise copy(lasting) from None
+                if self._closed:
+                    raise ClientClosed("The client is closed.") from None
+                pause *= random.uniform(1, 2)  # noqa: S311 - it only spreads attempts
+                if self.loop.time() + pause >= deadline:
                     raise
                 await asyncio.sleep(pause)
             else:
@@ -190,11 +214,8 @@ class Link:
         unanswered = [*self._in_flight.values(), *self._retries, *self._pending]
         for call in unanswered:
             if call.outcome is None:
-                self._finish(call, self._closed_error(call))
-        while self._room_waiters:
-            waiter = self._room_waiters.popleft()
-            if not waiter.done():
-                waiter.set_exception(ClientClosed("The client is closed."))
+                self._finish(call, doubts.closed(call, sent=call.id in self._in_flight))
+        self._admission.close(ClientClosed("The client is closed."))
         if stream is not None:
             stream.cancel()
         await self._connector.close()
@@ -212,6 +233,8 @@ class Link:
         while incoming:
             for call in incoming.popleft():
                 self.submit(call)
+        # At once: whoever waits in another thread has nothing to add in this tick.
+        self._flush()
 
     def _schedule_flush(self) -> None:
         if not self._flush_scheduled:
@@ -245,8 +268,10 @@ class Link:
 
     def _take(self) -> list[Call[Any]]:
         """The calls of the next message."""
+        if self._some_in_doubt:
+            self._drop_old()
         pending = self._pending
-        if len(pending) <= MESSAGE_CALLS and not self._live_bytes:
+        if len(pending) <= MESSAGE_CALLS and not self._admission.bytes:
             # Nothing large is under way.
             calls = [call for call in pending if call.outcome is None]
             pending.clear()
@@ -307,17 +332,15 @@ class Link:
         for refused in response.errors:
             call = in_flight.pop(refused.id, None)
             if call is not None:
-                mutation = call.retry is not Retry.SAFE
-                self._refused(call, from_operation_error(refused, key=call.key, mutation=mutation))
+                self._refused(call, from_operation_error(refused, key=call.key, mutation=call.mutates))
         if self._answered_count == 0:
             self._connector.settled()
         self._answered_count += len(response.ids) + len(response.errors)
         ends = self._ends
         while ends and ends[0] <= self._answered_count:
             ends.popleft()
-        self._deadlines.trim(self._live_calls)
-        if self._room_waiters:
-            self._make_room()
+        self._deadlines.trim(self._admission.calls)
+        self._admission.let_in()
         # After the callers that were just answered had their turn.
         self._schedule_flush()
 
@@ -337,21 +360,20 @@ class Link:
 
     def _finish(self, call: Call[Any], outcome: Answer | PetraError) -> None:
         """Answers a call that is not answered yet."""
-        self._live_calls -= 1
-        size = len(call.value)
-        if size > _UNCOUNTED_BYTES:
-            self._live_bytes -= size
-            # Deadlines may remember the call for a while yet.
-            call.value = b""
+        self._admission.leave(call)
         call.finish(outcome)
 
     def _refused(self, call: Call[Any], error: PetraError) -> None:
         """The server did not do it. Tries again where that may help and there is time."""
         pause = self._pause_after(call, error)
         if pause is None:
-            self._finish(call, _doubted(call, error))
+            # Anything else than these decides what became of it.
+            undecided = isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded)
+            self._finish(call, doubts.doubted(call, error) if undecided else error)
             return
         call.attempts += 1
+        if error.outcome_unknown:
+            call.in_doubt = self._some_in_doubt = True
         call.columns |= TIMEOUTS
         self._retries.add(call)
         self.loop.call_later(pause, self._again, call)
@@ -381,28 +403,20 @@ class Link:
         seconds = self._timeout if call.timeout is None else call.timeout
         in_flight = self._in_flight.pop(call.id, None) is call
         if in_flight or call.in_doubt:
-            error: PetraError = DeadlineExceeded(
-                f"No answer to the {call.name} from {self.target} within {seconds:g} s.{_unknown(call)}",
-                outcome_unknown=call.retry is not Retry.SAFE,
-            )
+            error: PetraError = doubts.unanswered(call, str(self.target), seconds)
         elif self._stream is None:
             error = self._connector.unreachable(seconds)
         else:
-            error = DeadlineExceeded(
-                f"The {call.name} was not done within {seconds:g} s: {self.target} is behind. It was not applied."
-            )
+            error = doubts.not_begun(call, str(self.target), seconds)
         self._finish(call, error)
-        self._make_room()
+        self._given_up()
 
-    def _make_room(self) -> None:
-        """Lets as many callers in as there is room for."""
-        waiters = self._room_waiters
-        room = _MOST_CALLS - self._live_calls
-        while waiters and room > 0 and self._live_bytes < _MOST_BYTES:
-            waiter = waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                room -= 1
+    def _given_up(self) -> None:
+        """A call has left before its answer came: lets others in, and forgets it where it still waits."""
+        if len(self._pending) > 2 * self._admission.calls + _SLACK:
+            self._pending = deque(call for call in self._pending if call.outcome is None)
+        self._deadlines.trim(self._admission.calls)
+        self._admission.let_in()
 
     # The life of the connection.
 
@@ -415,52 +429,48 @@ class Link:
     def _disconnected(self, error: PetraError) -> None:
         self._stream = None
         lost, self._in_flight = self._in_flight, {}
+        # A server that drains has answered everything it began; lasting errors are said instead of beginning.
+        untouched = error.reason == "DRAINING" or isinstance(error, _LASTING)
+        if isinstance(error, ResourceExhausted):
+            self._blame_the_largest(lost, error)
         again: list[Call[Any]] = []
         for call in lost.values():
-            if self._may_be_sent_again(call, error):
+            call.in_doubt |= call.mutates and not untouched
+            if call.in_doubt and (call.retry is Retry.NEVER or self._too_old(call)):
+                self._finish(call, doubts.undecided(call, error))
+            else:
                 call.attempts += 1
-                call.in_doubt = call.retry is not Retry.SAFE
+                self._some_in_doubt |= call.in_doubt
                 again.append(call)
         self._pending.extendleft(reversed(again))
         if isinstance(error, _LASTING):
             waiting, self._pending = self._pending, deque()
             for call in waiting:
                 if call.outcome is None:
-                    self._finish(call, _doubted(call, error))
+                    self._finish(call, doubts.own(call, error))
         if self._pending:
             self._connector.want()
-        self._make_room()
+        self._admission.let_in()
 
-    def _may_be_sent_again(self, call: Call[Any], error: PetraError) -> bool:
-        """Answers a call that must not be."""
-        if isinstance(error, ResourceExhausted) and call.size_bytes > MESSAGE_BYTES:
-            # It went alone, and is larger than the server takes.
-            self._finish(call, error)
-            return False
+    def _blame_the_largest(self, lost: dict[int, Call[Any]], error: PetraError) -> None:
+        """A message larger than the server takes ends the stream, and gRPC does not say which one it was."""
+        large = [call for call in lost.values() if call.size_bytes > MESSAGE_BYTES]
+        if large:
+            largest = max(large, key=lambda call: call.size_bytes)
+            del lost[largest.id]
+            # Where another one may be at fault, this one may have been applied.
+            largest.in_doubt |= largest.mutates and len(large) > 1
+            self._finish(largest, doubts.own(largest, error))
+
+    def _too_old(self, call: Call[Any]) -> bool:
+        """Whether the server may have forgotten its request id."""
         started = call.deadline - (self._timeout if call.timeout is None else call.timeout)
-        too_old = call.retry is Retry.ONCE and self.loop.time() > started + _REQUEST_ID_SECONDS
-        if call.retry is Retry.NEVER or too_old:
-            message = f"The connection was lost before the {call.name} was answered: {error}{_unknown(call)}"
-            self._finish(call, Unavailable(message, reason=error.reason, outcome_unknown=True))
-            return False
-        return True
+        return call.retry is Retry.ONCE and self.loop.time() > started + _REQUEST_ID_SECONDS
 
-    def _closed_error(self, call: Call[Any]) -> ClientClosed:
-        doubt = (call.in_doubt or call.id in self._in_flight) and call.retry is not Retry.SAFE
-        message = f"The client was closed before the {call.name} was answered.{_unknown(call) if doubt else ''}"
-        return ClientClosed(message, outcome_unknown=doubt)
-
-
-def _unknown(call: Call[Any]) -> str:
-    return "" if call.retry is Retry.SAFE else " It is not known whether it was applied."
-
-
-def _doubted(call: Call[Any], error: PetraError) -> PetraError:
-    """The error of a call; where an earlier attempt may have been applied, it says so."""
-    if error.outcome_unknown or not call.in_doubt:
-        return error
-    if not isinstance(error, Unavailable | ResourceExhausted | DeadlineExceeded):
-        return error
-    error.outcome_unknown = True
-    error.args = (f"{error}{_unknown(call)}",)
-    return error
+    def _drop_old(self) -> None:
+        """Gives up what may have been applied and must not be sent any more."""
+        in_doubt = [call for call in self._pending if call.in_doubt and call.outcome is None]
+        old = [call for call in in_doubt if self._too_old(call)]
+        for call in old:
+            self._finish(call, doubts.undecided(call, self._connector.last_error or Unavailable("It was refused.")))
+        self._some_in_doubt = len(in_doubt) > len(old)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from petra._transport.calls import VALUES, Address, Answer, Call, Retry
+from petra.errors import DecodeError, PetraError
 from petra.v1 import storage_pb2 as pb
 from petra.values import Codec, Encoding, Entry, Throttled, Value
 
@@ -25,7 +26,7 @@ class Get(Call[Value | D]):
     def read(self, answer: Answer) -> Value | D:
         if not answer.version:
             return self.default
-        return self.codec.decode(answer.value, Encoding(answer.encoding))
+        return decoded(self.codec, answer.value, answer.encoding)
 
 
 class GetEntry(Call[Entry | None]):
@@ -39,7 +40,7 @@ class GetEntry(Call[Entry | None]):
     def read(self, answer: Answer) -> Entry | None:
         if not answer.version:
             return None
-        value = self.codec.decode(answer.value, Encoding(answer.encoding))
+        value = decoded(self.codec, answer.value, answer.encoding)
         return Entry(self.key, value, answer.version, moment(answer.expires_at_ms))
 
 
@@ -48,6 +49,7 @@ class Set(Call[int]):
 
     method = int(pb.METHOD_SET)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> int:
         return answer.version
@@ -58,6 +60,7 @@ class Delete(Call[bool]):
 
     method = int(pb.METHOD_DELETE)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> bool:
         return answer.number != 0
@@ -68,6 +71,7 @@ class Increment(Call[int]):
 
     method = int(pb.METHOD_INCREMENT)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> int:
         return answer.number
@@ -77,6 +81,7 @@ class Touch(Call[bool]):
     """Answers whether there is such an entry."""
 
     method = int(pb.METHOD_TOUCH)
+    mutates = True
 
     def read(self, answer: Answer) -> bool:
         return answer.number != 0
@@ -113,6 +118,7 @@ class SetMany(Embedded[dict[str, int]]):
 
     method = int(pb.METHOD_SET_MANY)
     retry = Retry.ONCE
+    mutates = True
 
     def __init__(self, address: Address, value: bytes, keys: tuple[str, ...]) -> None:
         super().__init__(address, value)
@@ -127,6 +133,7 @@ class DeleteMany(Embedded[int]):
 
     method = int(pb.METHOD_DELETE_MANY)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> int:
         return pb.DeleteManyResponse.FromString(answer.value).deleted
@@ -156,6 +163,7 @@ class Clear(Embedded[int]):
 
     method = int(pb.METHOD_CLEAR)
     retry = Retry.NEVER
+    mutates = True
 
     def read(self, answer: Answer) -> int:
         return pb.ClearResponse.FromString(answer.value).deleted
@@ -164,16 +172,18 @@ class Clear(Embedded[int]):
 class Throttle(Embedded[Throttled]):
     method = int(pb.METHOD_THROTTLE)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> Throttled:
         return throttled_of(pb.ThrottleResponse.FromString(answer.value))
 
 
 class Transact(Embedded[pb.TransactResponse]):
-    """Answers with the response itself; petra.transactions reads it."""
+    """Answers with the response itself; petra.recording reads it."""
 
     method = int(pb.METHOD_TRANSACT)
     retry = Retry.ONCE
+    mutates = True
 
     def read(self, answer: Answer) -> pb.TransactResponse:
         return pb.TransactResponse.FromString(answer.value)
@@ -184,8 +194,18 @@ def moment(expires_at_ms: int) -> datetime | None:
     return datetime.fromtimestamp(expires_at_ms / 1_000, UTC) if expires_at_ms else None
 
 
+def decoded(codec: Codec, data: bytes, encoding: int) -> Value:
+    """The value of stored bytes. Raises DecodeError, whatever the codec raises."""
+    try:
+        return codec.decode(data, Encoding(encoding))
+    except PetraError:
+        raise
+    except Exception as error:
+        raise DecodeError(f"The codec cannot read the value: {error!r}.") from error
+
+
 def entry_of(entry: pb.Entry, codec: Codec) -> Entry:
-    value = codec.decode(entry.value, Encoding(entry.encoding))
+    value = decoded(codec, entry.value, entry.encoding)
     return Entry(entry.key, value, entry.version, moment(entry.expires_at_ms))
 
 

@@ -31,8 +31,26 @@ class Portal:
         self._thread = threading.Thread(target=self._loop.run_forever, name="petra-client", daemon=True)
         self._thread.start()
 
+    @property
+    def is_own_thread(self) -> bool:
+        """Whether this is the portal's thread: where a finalizer runs, for one."""
+        return threading.get_ident() == self._thread.ident
+
+    def check_thread(self) -> None:
+        """Raises RuntimeError in the portal's own thread, where a wait would never end."""
+        if self.is_own_thread:
+            raise RuntimeError(
+                "This is the thread that answers the calls of Petra's blocking clients, so a call from here would wait"
+                " for ever. It was probably made by a finalizer (__del__): make it elsewhere."
+            )
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Runs a coroutine on the loop and returns what it returns. It is cancelled when the wait is interrupted."""
+        try:
+            self.check_thread()
+        except RuntimeError:
+            work.close()
+            raise
         try:
             future = asyncio.run_coroutine_threadsafe(work, self._loop)
         except RuntimeError:
@@ -75,11 +93,14 @@ class _Shared:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.portal: Portal | None = None
+        self._ended = False
         forget_after_fork(self)
         atexit.register(self._stop)
 
     def get(self) -> Portal:
         with self._lock:
+            if self._ended:
+                raise ClientClosed("The interpreter is shutting down.")
             if self.portal is None:
                 self.portal = Portal()
             return self.portal
@@ -92,6 +113,7 @@ class _Shared:
 
     def _stop(self) -> None:
         with self._lock:
+            self._ended = True
             portal, self.portal = self.portal, None
         if portal is not None:
             portal.stop()

@@ -47,7 +47,7 @@ from petra._transport.operations import (
     Transact,
 )
 from petra._transport.packing import MESSAGE_BYTES, MESSAGE_CALLS
-from petra.errors import InvalidArgument
+from petra.errors import EncodeError, InvalidArgument
 from petra.v1 import storage_pb2 as pb
 from petra.values import Algorithm, Codec, Durability, Encoding, Entry, Seconds, Value, to_ttl_ms
 
@@ -104,6 +104,14 @@ def merged(parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
     return {key: value for part in parts for key, value in part.items()}
 
 
+def encoded(codec: Codec, value: Value) -> tuple[bytes, Encoding]:
+    """The bytes of a value. Raises EncodeError, also for a codec that makes something else than bytes."""
+    data, encoding = codec.encode(value)
+    if type(data) is not bytes:
+        raise EncodeError(f"The codec made {type(data).__name__} instead of bytes.", path="value")
+    return data, encoding
+
+
 class Requests:
     """Builds the calls of one address."""
 
@@ -132,7 +140,7 @@ class Requests:
         call = Set()
         call.address = self.address
         call.key = checked_key(key)
-        call.value, encoding = self.codec.encode(value)
+        call.value, encoding = encoded(self.codec, value)
         columns = VALUES | REQUEST_IDS
         if encoding == _JSON:
             call.encoding = _JSON
@@ -315,6 +323,7 @@ class Requests:
         call = Throttle(self.address, message.SerializeToString())
         if peek:
             call.retry = Retry.SAFE
+            call.mutates = False
         return call
 
     def transact(
@@ -334,7 +343,7 @@ class Requests:
         return Transact(self.address, message.SerializeToString())
 
     def item(self, key: str, value: Value, ttl_ms: int, if_version: int | None, keep_ttl: bool = False) -> pb.SetItem:
-        data, encoding = self.codec.encode(value)
+        data, encoding = encoded(self.codec, value)
         return pb.SetItem(
             key=checked_key(key),
             value=data,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from petra._transport import admin
-from petra._transport.arguments import namespace_name
+from petra._transport.arguments import client_timeout, namespace_name
 from petra._transport.blocking import BlockingBinding
 from petra._transport.calls import Address
 from petra._transport.target import parse_target
@@ -47,8 +47,8 @@ class Client(Namespace):
         """
         binding = BlockingBinding(
             parse_target(address, tls),
-            timeout=to_timeout(timeout),
-            connect_timeout=to_timeout(connect_timeout),
+            timeout=client_timeout(timeout, "timeout"),
+            connect_timeout=client_timeout(connect_timeout, "connect_timeout"),
         )
         super().__init__(
             binding, Address(namespace_name(namespace), ""), JSONCodec() if codec is None else codec, durability

@@ -83,7 +83,7 @@ def unpack_reply(data: bytes) -> Reply:
 
 def _tagged_steps(operation: Operation) -> object:
     """The fields of an operation. The steps of a transaction carry their kind: two kinds may have equal fields."""
-    if isinstance(operation, Transact):
+    if type(operation) is Transact:
         return (operation.conditions, [(_OPERATION_CODES[type(step)], step) for step in operation.steps])
     return operation
 

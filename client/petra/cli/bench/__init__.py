@@ -1,0 +1,1 @@
+"""`petra bench`: a quick load against a running server."""

@@ -1,0 +1,1 @@
+"""`petra top`: a live view of a server."""
