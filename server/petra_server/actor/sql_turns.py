@@ -8,9 +8,10 @@
    pages beside entries, so they are stored together or not at all, and its answers go through the gate like all.
    Then the actor is released.
 
-While statements take long, a watch on the loop looks again and again: at deadlines, at callers that have gone, and at
-operations that are done and need not wait for those behind them. When a batch cannot be stored, SQLite believes in
-what is lost, so the databases are closed, and are next opened as they are stored; what ran on top of it is refused.
+While statements take long, a watch on the loop looks again and again: at deadlines, at callers that have gone, at
+operations that are done and need not wait for those behind them, and at how many threads there should be. When a batch
+cannot be stored, SQLite believes in what is lost, so the databases are closed, and are next opened as they are stored;
+what ran on top of it is refused.
 
 Loop thread only, but for `_work`.
 """
@@ -119,7 +120,7 @@ class _Job:
 class _Group:
     """Jobs of one actor on their way through a thread. The thread appends to `done`, which only the loop empties."""
 
-    __slots__ = ("actor", "current", "databases", "done", "failure", "jobs", "now_ms", "running")
+    __slots__ = ("actor", "current", "databases", "done", "failure", "jobs", "now_ms", "running", "seen")
 
     def __init__(self, actor: Actor, jobs: list[_Job], now_ms: int) -> None:
         self.actor = actor
@@ -130,6 +131,8 @@ class _Group:
         self.current: _Job | None = None
         self.running: Database | None = None
         self.databases: set[bytes] = set()
+        # Set by the watch: what ran when it came last.
+        self.seen: _Job | None = None
         # Set by the loop: why nothing more of the group can be kept.
         self.failure: Refusal | None = None
 
@@ -142,7 +145,7 @@ class SqlTurns:
         self._router = router
         self._partition = partition
         self._clock = clock
-        self._threads_wanted = options.threads
+        self._max_threads = options.threads
         self._max_seconds = options.max_seconds
         self._loop = asyncio.get_running_loop()
         self.databases = Databases(
@@ -151,10 +154,14 @@ class SqlTurns:
             cache_bytes=options.cache_bytes,
             memory_bytes=options.memory_bytes,
         )
-        # Between the loop and the threads.
+        # Between the loop and the threads: what is to run, what has run, and whether the loop knows of it.
         self._queue: SimpleQueue[_Group | None] = SimpleQueue()
+        self._ended: deque[_Group] = deque()
+        self._told = False
         # Owned by the loop.
         self._threads: list[threading.Thread] = []
+        # Of the threads, those that were not told to end.
+        self._working = 0
         self._groups: set[_Group] = set()
         self._watching: asyncio.TimerHandle | None = None
         self._stopping: Refusal | None = None
@@ -171,7 +178,7 @@ class SqlTurns:
         group = _Group(actor, jobs, now_ms)
         self._groups.add(group)
         self._idle.clear()
-        if len(self._threads) < min(self._threads_wanted, len(self._groups)):
+        if not self._working:
             self._start_thread()
         self._queue.put(group)
         if self._watching is None:
@@ -194,8 +201,9 @@ class SqlTurns:
         """Ends the threads and closes the databases. Nothing runs any more."""
         if self._watching is not None:
             self._watching.cancel()
-        for _ in self._threads:
+        for _ in range(self._working):
             self._queue.put(None)
+        self._working = 0
         for thread in self._threads:
             thread.join()
         self._threads.clear()
@@ -237,6 +245,8 @@ class SqlTurns:
         return False
 
     def _start_thread(self) -> None:
+        self._working += 1
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
         thread = threading.Thread(target=self._work, name=f"petra-sql-{len(self._threads)}", daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -247,12 +257,22 @@ class SqlTurns:
             try:
                 _run_group(group, self.databases)
             finally:
-                try:
-                    self._loop.call_soon_threadsafe(self._end, group)
-                except RuntimeError:  # the loop was closed without us: nobody waits any more
-                    return
+                self._ended.append(group)
+                if not self._told:
+                    # One who comes between these two lines tells it as well, which does no harm.
+                    self._told = True
+                    try:
+                        self._loop.call_soon_threadsafe(self._end_all)
+                    except RuntimeError:  # the loop was closed without us: nobody waits any more
+                        return
 
     # Back on the loop.
+
+    def _end_all(self) -> None:
+        # Before the deque is looked at: what is appended from now on is told again.
+        self._told = False
+        while self._ended:
+            self._end(self._ended.popleft())
 
     def _end(self, group: _Group) -> None:
         actor = group.actor
@@ -323,8 +343,21 @@ class SqlTurns:
         self._look()
         for group in list(self._groups):
             self._collect(group)
+        self._fit_threads()
         if self._groups:
             self._watching = self._loop.call_later(_WATCH_SECONDS, self._watch)
+
+    def _fit_threads(self) -> None:
+        """As many threads as run something slow, and one for the rest: more would only contend for the interpreter."""
+        slow = sum([group.current is not None and group.current is group.seen for group in self._groups])
+        for group in self._groups:
+            group.seen = group.current
+        wanted = min(self._max_threads, slow + 1)
+        if self._working < wanted:
+            self._start_thread()
+        elif self._working > wanted:
+            self._working -= 1
+            self._queue.put(None)
 
     def _look(self) -> None:
         """Interrupts what ought to end. What is between two steps now is interrupted when the watch comes again."""
@@ -382,19 +415,30 @@ def _run_group(group: _Group, databases: Databases) -> None:
             group.databases.add(job.database)
             database = databases.take(job.database, reader(group.actor.family, job.database))
             group.running = database
-            job.outcome = database.run(
-                job.statements, job.stop, read_only=job.read_only, max_result_bytes=job.result_bytes
-            )
-        except Interrupted:
-            pass
+            _run_job(job, database)
         except Refusal as refusal:
             job.outcome = refusal
-            if job.result_bytes and refusal.reason is Reason.RESULT_TOO_LARGE and database is not None:
-                job.outcome = Outcome((), {}, 0, database.size_bytes, read_only=True)
-                job.overflowed = True
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             job.outcome = internal_error("Statements failed.")
         group.current = group.running = None
         group.done.append(job)
         if database is not None and database.broken:
             return
+
+
+def _run_job(job: _Job, database: Database) -> None:
+    """Raises Refusal, and faults."""
+    while job.outcome is None:
+        try:
+            job.outcome = database.run(
+                job.statements, job.stop, read_only=job.read_only, max_result_bytes=job.result_bytes
+            )
+        except Interrupted:
+            if job.stop.requested:
+                return
+            # It was meant for the job before, which had just ended.
+        except Refusal as refusal:
+            if not job.result_bytes or refusal.reason is not Reason.RESULT_TOO_LARGE:
+                raise
+            job.outcome = Outcome((), {}, 0, database.size_bytes, read_only=True)
+            job.overflowed = True

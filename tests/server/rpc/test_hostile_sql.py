@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n)"
+# What ends a statement that takes ever more: one bound or the other, as fast as the machine is.
+BOUNDED = {"SQL_TOO_LARGE", "DEADLINE_PASSED"}
 MIB = 1 << 20
 # What SQLite may allocate in all, and what the process may grow by meanwhile.
 _SQL_MEMORY = 128 * MIB
@@ -98,7 +100,7 @@ def test_a_cartesian_join_is_refused_and_can_be_streamed_in_part(room: SqlConnec
     room.done("CREATE TABLE n (x)", f"INSERT INTO n {ENDLESS} SELECT x FROM n LIMIT 1000")
     join = "SELECT a.x, b.x, c.x, hex(zeroblob(500)) FROM n a, n b, n c"
     assert room.refused(join).reason == "RESULT_TOO_LARGE"
-    assert room.refused(f"{join} ORDER BY 4, 1").reason == "SQL_TOO_LARGE"
+    assert room.refused(f"{join} ORDER BY 4, 1").reason in BOUNDED
     request = sql_pb2.QueryRequest(object=room.object_name, statement=statement(join))
     stream = room.sql.Query(request, timeout=PATIENCE_S)
     cells = 0
@@ -138,10 +140,10 @@ def _streams_are_full(room: SqlConnection, request: sql_pb2.QueryRequest) -> boo
         ("SELECT " + "(" * 5_000 + "1" + ")" * 5_000, {"SQL_ERROR"}),
         ("SELECT " + " UNION ALL SELECT ".join(["1"] * 5_000), {"SQL_ERROR"}),
         ("SELECT 'a' LIKE '" + "%a" * 10_000 + "'", {"SQL_ERROR"}),
-        (f"INSERT INTO t (a) {ENDLESS} SELECT randomblob(1000) FROM n", {"SQL_TOO_LARGE"}),
-        (f"{ENDLESS} SELECT count(*) FROM (SELECT DISTINCT randomblob(100) FROM n LIMIT 2000000)", {"SQL_TOO_LARGE"}),
+        (f"INSERT INTO t (a) {ENDLESS} SELECT randomblob(1000) FROM n", BOUNDED),
+        (f"{ENDLESS} SELECT count(*) FROM (SELECT DISTINCT randomblob(100) FROM n LIMIT 2000000)", BOUNDED),
         (f"{ENDLESS} SELECT group_concat(x, printf('%1000d', x)) FROM (SELECT x FROM n LIMIT 9000)", {"SQL_TOO_LARGE"}),
-        (f"{ENDLESS.replace(' ALL', '')} SELECT max(x) FROM n", {"SQL_TOO_LARGE", "DEADLINE_PASSED"}),
+        (f"{ENDLESS.replace(' ALL', '')} SELECT max(x) FROM n", BOUNDED),
         ("PRAGMA writable_schema = ON", {"SQL_NOT_ALLOWED"}),
         ("PRAGMA journal_mode = OFF", {"SQL_NOT_ALLOWED"}),
         ("PRAGMA hard_heap_limit = 1", {"SQL_NOT_ALLOWED"}),
