@@ -31,7 +31,7 @@ from petra_server.actor.operations import (
     Transact,
     TransactReply,
 )
-from petra_server.sql.cells import Cells
+from petra_server.sql.cells import NO_CELLS, Cells
 from petra_server.sql.statements import Column, Statement, StatementResult
 from petra_server.storage.records import Record
 
@@ -101,7 +101,8 @@ def _from_wire(value: object) -> Any:  # noqa: ANN401 - whatever was packed
     if isinstance(value, list):
         code, *fields = value
         if code == _REPLY_CODES[Cells]:
-            return Cells(*msgpack.unpackb(fields[0]))
+            cells = Cells(*msgpack.unpackb(fields[0]))
+            return cells if cells.kinds else NO_CELLS
         items = map(_from_wire, fields)
         return tuple(items) if code == _TUPLE else _REPLY_TYPES[code](*items)
     return value

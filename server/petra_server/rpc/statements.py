@@ -8,7 +8,7 @@ from petra_server.actor.operations import Execute, ExecuteReply, Query
 from petra_server.actor.plans import Plan
 from petra_server.errors import Reason, Refusal
 from petra_server.rpc.checks import Checks
-from petra_server.sql.cells import NO_CELLS, Cells
+from petra_server.sql.cells import Cells
 from petra_server.sql.statements import Column, Statement, StatementResult
 from petra_server.storage.keys import page_prefix
 
@@ -111,7 +111,7 @@ def column_messages(columns: tuple[Column, ...]) -> list[statements_pb2.Column]:
 
 
 def cells_message(cells: Cells) -> statements_pb2.Cells | None:
-    if cells is NO_CELLS:
+    if not cells.kinds:
         return None
     kinds, integers, doubles, texts, blobs = cells
     return statements_pb2.Cells(

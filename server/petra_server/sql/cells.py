@@ -48,6 +48,8 @@ _KINDS: dict[type, int] = {type(None): NULL, int: INTEGER, float: DOUBLE, str: T
 def cells_of(rows: Iterable[Sequence[SqlValue]]) -> tuple[Cells, int]:
     """Rows in columns, and about how many bytes they take of a message."""
     values = list(chain.from_iterable(rows))
+    if not values:
+        return NO_CELLS, 0
     kinds = list(map(_KINDS.__getitem__, map(type, values)))
     present = set(kinds)
     # The kind of a value is its type.

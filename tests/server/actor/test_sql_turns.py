@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
+from petra_server.actor.call import Call
 from petra_server.actor.operations import (
     Clear,
     Condition,
@@ -17,11 +18,11 @@ from petra_server.actor.operations import (
     Transact,
     TransactReply,
 )
-from petra_server.errors import Reason, Refusal
+from petra_server.errors import Reason, Refusal, StorageCorrupt
 from petra_server.sql.statements import Statement, StatementResult
 from petra_server.storage.engine import EngineStalled
-from petra_server.storage.keys import page_prefix, prefix_end
-from tests.server.actor.routing import Routed, raising, routed
+from petra_server.storage.keys import page_key, page_prefix, prefix_end
+from tests.server.actor.routing import Desk, Routed, raising, routed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -246,5 +247,112 @@ def test_other_actors_go_on_meanwhile(tmp_path: Path) -> None:
         assert not slow.answers
         call.withdrawn = True
         await slow.all(1)
+
+    run(tmp_path, scenario)
+
+
+def test_a_buffered_list_and_who_reads_it_wait_for_nothing(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)")
+        with one.held_flushes():
+            [wrote] = await one.do(execute(one, "INSERT INTO t VALUES (1)"), sync=False)
+            assert isinstance(wrote, ExecuteReply)
+            assert await rows(one, "SELECT a FROM t") == [(1,)]
+            # An FSYNC list that finds nothing to change shows that as well, so it waits.
+            found, _ = one.submit(execute(one, "UPDATE t SET a = 2 WHERE a = 3"))
+            await one.router.sql.finish()
+            assert not found.answers
+        await found.all(1)
+
+    run(tmp_path, scenario)
+
+
+def test_a_full_disk_refuses_what_writes_and_nothing_else(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+        one.partition.disk.writable = False
+        assert await rows(one, "SELECT a FROM t") == [(1,)]
+        refused = await sql(one, "SELECT a FROM t", "INSERT INTO t VALUES (2)")
+        one.partition.disk.writable = True
+        assert isinstance(refused, Refusal)
+        assert refused.reason is Reason.DISK_FULL
+        assert await rows(one, "SELECT a FROM t") == [(1,)]
+
+    run(tmp_path, scenario)
+
+
+def test_closing_interrupts_what_runs_and_refuses_what_waits(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)")
+        running, _ = one.submit(execute(one, "INSERT INTO t VALUES (1)", ENDLESS))
+        waiting, _ = one.submit(execute(one, "SELECT 1"), Get(one.at("k")))
+        closing = Refusal(Reason.DRAINING, "The server is shutting down.")
+        await one.router.close(closing)
+        for outcome in (*await running.all(1), *await waiting.all(2)):
+            assert isinstance(outcome, Refusal)
+            assert outcome.reason is Reason.DRAINING
+
+    run(tmp_path, scenario)
+
+
+def test_one_request_id_in_a_crowd_is_one_request(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)")
+        desk = Desk()
+        calls = [
+            Call(
+                desk,
+                one.actor,
+                execute(one, f"INSERT INTO t VALUES ({tag % 3})"),
+                True,
+                one.room.prefix,
+                id_,
+                None,
+                tag,
+            )
+            for tag, id_ in enumerate([b"a", b"b", b"c"] * 4)
+        ]
+        one.router.submit(calls)
+        outcomes = await desk.all(12)
+        assert [outcome == outcomes[tag % 3] for tag, outcome in enumerate(outcomes)] == [True] * 12
+        assert await rows(one, "SELECT a FROM t ORDER BY a") == [(0,), (1,), (2,)]
+
+    run(tmp_path, scenario)
+
+
+def test_a_damaged_page_is_told_and_others_go_on(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)", "INSERT INTO t VALUES (zeroblob(50000))")
+        one.router.sql.databases.drop(database(one))
+        get = one.partition.engine.get
+
+        def damaged(family: int, key: bytes) -> bytes | None:
+            if key == page_key(database(one), 5):
+                raise StorageCorrupt("A stored record is damaged.")
+            return get(family, key)
+
+        one.partition.engine.get = damaged  # type: ignore[method-assign]
+        refused = await sql(one, "SELECT a FROM t")
+        assert isinstance(refused, Refusal)
+        assert refused.reason is Reason.STORAGE_CORRUPT
+        one.partition.engine.get = get  # type: ignore[method-assign]
+        assert await rows(one, "SELECT length(a) FROM t") == [(50_000,)]
+
+    run(tmp_path, scenario)
+
+
+def test_a_transaction_whose_keys_are_refused_in_the_end_leaves_no_rows(tmp_path: Path) -> None:
+    async def scenario(one: Routed) -> None:
+        await sql(one, "CREATE TABLE t (a)")
+        # The first turn counts on a counter that the same step would set, and cannot store.
+        one.replace_write(raising(EngineStalled("Result incomplete: Write stall")))
+        steps = (Statement("INSERT INTO t VALUES (1)"), Set(one.at("k"), b"v", 1))
+        conditioned = Transact((Condition(one.at("first"), 0),), steps, 1 << 20, database(one))
+        first, second = await one.do(one.put("first"), conditioned)
+        one.replace_write(None)
+        assert isinstance(first, Refusal)
+        assert isinstance(second, Refusal | TransactReply)
+        assert await rows(one, "SELECT a FROM t") == []
+        assert await one.value("k") is None
 
     run(tmp_path, scenario)
