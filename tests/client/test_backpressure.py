@@ -78,7 +78,8 @@ async def test_more_bytes_than_may_be_under_way_wait_for_room(monkeypatch: pytes
             peer.behaviour = agree
             while peer._waiting.qsize():
                 agree(*await peer.next())
-            assert await asyncio.gather(*tasks, small) == [1] * 101
+            assert await asyncio.gather(*tasks) == [1] * 100
+            assert await small > 0
         assert most[0][1] <= admission.MOST_BYTES + len(value)
         assert link_of(client)._admission.bytes == 0
 
@@ -197,7 +198,9 @@ class TestNobodyThere:
                 outcomes = await asyncio.gather(
                     *(client.increment("key") for _ in range(3_000)), return_exceptions=True
                 )
-                assert all(type(outcome) is Unavailable for outcome in outcomes)
+                for outcome in outcomes:
+                    assert isinstance(outcome, Unavailable | DeadlineExceeded)
+                    assert not outcome.outcome_unknown
             link = link_of(client)
             assert len(link._pending) <= 4_096
             assert not link._deadlines._queue

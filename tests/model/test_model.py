@@ -226,7 +226,8 @@ class PetraMachine(RuleBasedStateMachine):
         shelf = self.reference.shelf(request)
         for part, field in _conditions(request):
             present = shelf.present_version(part.key, self.now_ms)
-            wanted = {drawn.PRESENT: present, drawn.WRONG: present + 1}
+            # Far from any version that an operation of the same request may get.
+            wanted = {drawn.PRESENT: present, drawn.WRONG: present + 2**32}
             setattr(part, field, wanted.get(getattr(part, field), getattr(part, field)))
         return request
 

@@ -20,6 +20,8 @@ from petra.errors import DeadlineExceeded, InternalError, Unavailable
 # With calls under way and nothing heard for so long, the peer is asked for a sign of life, and has so long to give it.
 KEEPALIVE_SECONDS: Final = 20.0
 PONG_SECONDS: Final = 10.0
+# How long to wait for TLS's own farewell after that of HTTP/2, which says all: gRPC servers may send none.
+_TLS_GOODBYE_SECONDS: Final = 0.1
 # The grpc-timeout header has eight digits.
 _LARGEST_TIMEOUT: Final = 99_999_999
 
@@ -157,7 +159,7 @@ async def _establish(
                 sock=sock,
                 ssl=context,
                 server_hostname=server_hostname or host,
-                ssl_shutdown_timeout=1.0,
+                ssl_shutdown_timeout=_TLS_GOODBYE_SECONDS,
             )
     except BaseException:
         sock.close()

@@ -6,6 +6,8 @@ import asyncio
 import os
 import socket
 import ssl
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from petra.errors import Unavailable
 
@@ -18,7 +20,7 @@ async def dial(host: str, port: int, peer: str) -> socket.socket:
     """
     loop = asyncio.get_running_loop()
     try:
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        addresses = await _addresses(loop, host, port)
     except (socket.gaierror, UnicodeError) as error:
         raise Unavailable(f"{peer} cannot be reached: the host name is not known ({_reason(error)}).") from None
     failure: OSError | None = None
@@ -43,13 +45,29 @@ async def dial(host: str, port: int, peer: str) -> socket.socket:
 # For one address of several.
 _SHARE_SECONDS = 2.0
 
+# As `socket.getaddrinfo` has it: family, kind, protocol, name, and the address itself.
+_Address: TypeAlias = tuple[int, int, int, str, tuple[object, ...]]
+
+
+async def _addresses(loop: asyncio.AbstractEventLoop, host: str, port: int) -> Sequence[_Address]:
+    try:
+        # What is a number already needs no thread to wait in.
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass
+    try:
+        return await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except RuntimeError:
+        # The main thread has ended, and with it those of the loop; other threads may still make calls. Theirs wait.
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
 
 def unavailable(error: OSError, peer: str) -> Unavailable:
     """What the failure of a connection that was being made says to a user."""
     if isinstance(error, ConnectionRefusedError):
         return Unavailable(f"{peer} refused the connection. Is the server running there?")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Unavailable(f"The TLS certificate of {peer} cannot be verified: {error.verify_message}.")
+        return Unavailable(f"The TLS certificate of {peer} cannot be verified: {error.verify_message.rstrip('.')}.")
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
         return Unavailable(f"{peer} does not speak TLS. Connect without it, or look at the port.")
     if isinstance(error, ssl.SSLError):

@@ -55,6 +55,8 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ended = False
         self._heard = self._loop.time()
+        # When a sign of life was asked for that has not come yet.
+        self._asked: float | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # What asyncio calls.
@@ -150,21 +152,21 @@ class Wire(asyncio.Protocol):
         now = self._loop.time()
         if not self.http2.streams:
             self._heard = now
+        if self._asked is not None and self._heard > self._asked:
+            self._asked = None
         quiet = now - self._heard
         if quiet < self._keepalive_seconds:
             self._watch(self._keepalive_seconds - quiet)
             return
-        self.http2.ping()
-        self._timer = self._loop.call_later(self._pong_seconds, self._judge, self._heard)
-
-    def _judge(self, heard: float) -> None:
-        if self._ended:
-            return
-        if self._heard == heard:
+        if self._asked is None:
+            self._asked = now
+            self.http2.ping()
+        left = self._asked + self._pong_seconds - now
+        if left > 0:
+            self._watch(min(left, self._keepalive_seconds))
+        else:
             seconds = self._keepalive_seconds + self._pong_seconds
             self.end(f"{self._peer} was silent for {seconds:g} s, so the connection was given up.", at_once=True)
-        else:
-            self._look()
 
 
 # To collect a transport as garbage would complain that it is not closed.
