@@ -51,6 +51,7 @@ INTENDED: dict[type[PetraError], list[str]] = {
     DataLoss: ["STORAGE_CORRUPT"],
     DeadlineExceeded: ["DEADLINE_PASSED"],
     InternalError: ["INTERNAL_ERROR"],
+    FailedPrecondition: ["SQL_CONSTRAINT"],
 }
 INTENDED_OF_REASON = {reason: kind for kind, reasons in INTENDED.items() for reason in reasons}
 REASONS = sorted(set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"})
