@@ -80,7 +80,7 @@ class TestWithoutAnAnswer:
         self, make: Callable[[AsyncClient], Awaitable[object]], doubted: bool
     ) -> None:
         async with Peer() as peer, AsyncClient(peer.address, timeout=SOON) as client:
-            await client.connect()
+            await client.connect(timeout=PATIENCE_S)
             error = await failure(make(client))
             assert type(error) is DeadlineExceeded
             assert error.outcome_unknown is doubted
@@ -90,11 +90,12 @@ class TestWithoutAnAnswer:
 
     async def test_each_of_a_pipeline_has_its_own_outcome(self) -> None:
         async with Peer() as peer, AsyncClient(peer.address) as client:
+            await client.connect()
             pipeline = client.pipeline()
             pipeline.increment("answered")
             pipeline.increment("not answered")
             pipeline.get("nor read")
-            results = asyncio.create_task(pipeline.execute(timeout=SOON))
+            results = asyncio.create_task(pipeline.execute(timeout=0.5))
             stream, message = await peer.next()
             stream.answer(pb.PipelineResponse(ids=message.ids[:1], versions=[1], numbers=[5]))
             answered, *others = await asyncio.wait_for(results, PATIENCE_S)
@@ -104,6 +105,7 @@ class TestWithoutAnAnswer:
 
     async def test_an_answer_that_comes_too_late_is_nobodys(self) -> None:
         async with Peer() as peer, AsyncClient(peer.address) as client:
+            await client.connect()
             await failure(client.increment("late", timeout=SOON))
             told = await peer.next()
             task = asyncio.create_task(client.increment("next"))
@@ -181,6 +183,7 @@ class TestUnsent:
 class TestUpdates:
     async def test_the_time_out_is_for_all_of_it(self) -> None:
         async with Peer() as peer, AsyncClient(peer.address) as client:
+            await client.connect()
             for work in (client.update("key", lambda value: value, timeout=SOON), self.transact(client)):
                 error = await failure(work)
                 assert type(error) is DeadlineExceeded

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from petra import AsyncClient
-from petra.errors import Overloaded
+from petra.errors import Overloaded, ResourceExhausted
 from petra.testing import TestServer
 from tests.client.waiting import until
 from tests.support.inprocess import running_server
@@ -105,3 +106,35 @@ class TestOverload:
             server.release_actor(actor)
             await asyncio.wait(calls)
             assert await room.get("count", 0) <= 1
+
+
+class TestSmallLimits:
+    """A server may take less in a message than is usual. The client learns it, and its callers never do."""
+
+    async def test_of_operations(self) -> None:
+        async with running_server(max_batch_items=10) as server, AsyncClient(server.address, timeout=60) as client:
+            assert sorted(await asyncio.gather(*(client.increment("count") for _ in range(300)))) == [*range(1, 301)]
+            pipeline = client.pipeline()
+            for number in range(300):
+                pipeline.set(f"{number}", number)
+            assert all(isinstance(version, int) for version in await pipeline.execute())
+            assert await client.get_many([f"{number}" for number in range(300)]) == {f"{n}": n for n in range(300)}
+
+    async def test_of_bytes(self) -> None:
+        limits: dict[str, Any] = {
+            "max_message_bytes": 64 << 10,
+            "max_value_bytes": 32 << 10,
+            "max_page_bytes": 32 << 10,
+        }
+        async with running_server(**limits) as server, AsyncClient(server.address, timeout=60) as client:
+            items = {f"{number}-" + "x" * 1_000: "y" * (1_020 if number % 50 else 30_000) for number in range(300)}
+            await asyncio.gather(*(client.set(key, value) for key, value in items.items()))
+            assert sorted(await asyncio.gather(*(client.increment("count") for _ in range(300)))) == [*range(1, 301)]
+            for key, value in items.items():
+                assert await client.get(key) == value
+            # What is too large by itself is refused, and harms nobody.
+            large, small = await asyncio.gather(
+                client.set("large", bytes(100_000)), client.increment("count"), return_exceptions=True
+            )
+            assert isinstance(large, ResourceExhausted)
+            assert small == 301

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from random import Random
 from typing import NamedTuple
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, SettingsAcknowledged, StreamEnded, StreamReset
+from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes
 from hpack import Encoder
 
@@ -207,10 +209,16 @@ class H2Peer:
         self.connection.receive(data)
 
     def acknowledge(self) -> bool:
-        """Gives the windows of what was received back. Returns whether there was any."""
+        """Gives the windows of what was received back. Returns whether there was any.
+
+        By itself, `h2` gives them back in steps, and forgets the last one when a setting makes the window smaller.
+        """
         owed, self._unacknowledged = self._unacknowledged, {}
         for stream_id, size in owed.items():
-            self.h2.acknowledge_received_data(size, stream_id)
+            if size:
+                self.h2.increment_flow_control_window(size)
+                with suppress(StreamClosedError):
+                    self.h2.increment_flow_control_window(size, stream_id)
         self.collect()
         return bool(owed)
 

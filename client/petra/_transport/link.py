@@ -32,7 +32,8 @@ from petra._transport.channel import Channel
 from petra._transport.connector import Connector
 from petra._transport.deadlines import Deadlines
 from petra._transport.http2 import GrpcStatus, Stream
-from petra._transport.packing import MESSAGE_BYTES, MESSAGE_CALLS, pack, unpack
+from petra._transport.packing import pack, unpack
+from petra._transport.portions import Portions
 from petra._transport.status import from_operation_error, from_status
 from petra._transport.target import Target
 from petra.errors import (
@@ -97,6 +98,7 @@ class Link:
         self._in_flight: dict[int, Call[Any]] = {}
         self._next_id = 1
         self._admission = Admission()
+        self._portions = Portions()
         self._retries: set[Call[Any]] = set()
         # Some that wait to be sent were sent before, and may have been applied.
         self._some_in_doubt = False
@@ -270,23 +272,7 @@ class Link:
         """The calls of the next message."""
         if self._some_in_doubt:
             self._drop_old()
-        pending = self._pending
-        if len(pending) <= MESSAGE_CALLS and not self._admission.bytes:
-            # Nothing large is under way.
-            calls = [call for call in pending if call.outcome is None]
-            pending.clear()
-            return calls
-        calls = []
-        size = 0
-        while pending and len(calls) < MESSAGE_CALLS:
-            call = pending[0]
-            size += call.size_bytes
-            if calls and size > MESSAGE_BYTES:
-                break
-            pending.popleft()
-            if call.outcome is None:
-                calls.append(call)
-        return calls
+        return self._portions.take(self._pending, some_large=self._admission.bytes > 0)
 
     def _send(self, stream: Stream, calls: list[Call[Any]]) -> None:
         first_id = self._next_id
@@ -433,6 +419,7 @@ class Link:
         untouched = error.reason == "DRAINING" or isinstance(error, _LASTING)
         if isinstance(error, ResourceExhausted):
             self._blame_the_largest(lost, error)
+        lasting = isinstance(error, _LASTING) and not self._portions.were_too_large(error)
         again: list[Call[Any]] = []
         for call in lost.values():
             call.in_doubt |= call.mutates and not untouched
@@ -443,7 +430,7 @@ class Link:
                 self._some_in_doubt |= call.in_doubt
                 again.append(call)
         self._pending.extendleft(reversed(again))
-        if isinstance(error, _LASTING):
+        if lasting:
             waiting, self._pending = self._pending, deque()
             for call in waiting:
                 if call.outcome is None:
@@ -452,15 +439,17 @@ class Link:
             self._connector.want()
         self._admission.let_in()
 
-    def _blame_the_largest(self, lost: dict[int, Call[Any]], error: PetraError) -> None:
+    def _blame_the_largest(self, lost: dict[int, Call[Any]], error: ResourceExhausted) -> None:
         """A message larger than the server takes ends the stream, and gRPC does not say which one it was."""
-        large = [call for call in lost.values() if call.size_bytes > MESSAGE_BYTES]
+        large = [call for call in lost.values() if self._portions.goes_alone(call)]
         if large:
             largest = max(large, key=lambda call: call.size_bytes)
             del lost[largest.id]
             # Where another one may be at fault, this one may have been applied.
             largest.in_doubt |= largest.mutates and len(large) > 1
             self._finish(largest, doubts.own(largest, error))
+        else:
+            self._portions.were_too_large(error)
 
     def _too_old(self, call: Call[Any]) -> bool:
         """Whether the server may have forgotten its request id."""

@@ -21,11 +21,14 @@ USER_AGENT: Final = "petra-python"
 # Bytes in the socket's buffer above which streams wait, and below which they go on.
 _HIGH_WATER: Final = 256 << 10
 _LOW_WATER: Final = 64 << 10
+# What is read from the socket at a time. Into a buffer that stays: for asyncio.Protocol, asyncio allocates and gives
+# back 256 KiB with every read, which costs more than all the rest of a small one.
+_RECEIVE_BYTES: Final = 256 << 10
 # How long the peer has to take what was written before the end.
 _CLOSE_SECONDS: Final = 1.0
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.BufferedProtocol):
     """The asyncio protocol of one connection."""
 
     def __init__(
@@ -53,6 +56,7 @@ class Wire(asyncio.Protocol):
         # Owned by the loop.
         self.on_lost: Callable[[Unavailable], None] | None = None
         self._transport: asyncio.Transport | None = None
+        self._buffer = memoryview(bytearray(_RECEIVE_BYTES))
         self._ended = False
         self._heard = self._loop.time()
         # When a sign of life was asked for that has not come yet.
@@ -76,9 +80,12 @@ class Wire(asyncio.Protocol):
         self.http2.start(self._transport.write)
         self._watch(self._keepalive_seconds)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         self._heard = self._loop.time()
-        self.http2.receive(data)
+        self.http2.receive(bytes(self._buffer[:nbytes]))
         if not self.greeting.done() and self.http2.greeted:
             self.greeting.set_result(None)
 
