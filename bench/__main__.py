@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench [list | server | client | ycsb | large] ...`."""
+"""The command line of the benchmarks: `python -m bench [list | server | client | ycsb | sql | large] ...`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bench.client import run as client
 from bench.large import run as large
 from bench.process import REPOSITORY, BenchError, Unavailable
 from bench.report import Folders, say
+from bench.sql import run as sql
 from bench.ycsb import run as ycsb
 
 
@@ -91,10 +92,31 @@ def _run_large(arguments: argparse.Namespace, folders: Folders) -> None:
     large.measure(options, folders)
 
 
+def _configure_sql(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeat", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one run (default: 2)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="rows loaded in bulk (default: a million)")
+    parser.add_argument("--large-mib", type=int, default=1024, help="size of the large database (default: 1024)")
+    parser.add_argument("--alone", action="store_true", help="without workerd")
+
+
+def _run_sql(arguments: argparse.Namespace, folders: Folders) -> None:
+    quick = arguments.quick
+    options = sql.Options(
+        rounds=1 if quick else arguments.repeat,
+        seconds=0.3 if quick else arguments.seconds,
+        rows=5_000 if quick else arguments.rows,
+        large_bytes=(4 if quick else arguments.large_mib) << 20,
+        alone=arguments.alone,
+    )
+    sql.measure(options, folders)
+
+
 _BENCHMARKS = {
     "server": _Benchmark("calls and batches against an echo, beside other servers", _configure_server, _run_server),
     "client": _Benchmark("a Python program with Petra's client, beside redis-py", _configure_client, _run_client),
     "ycsb": _Benchmark("the six YCSB core workloads, each checked against a model", _configure_ycsb, _run_ycsb),
+    "sql": _Benchmark("statements in objects, beside a SQLite file and workerd", _configure_sql, _run_sql),
     "large": _Benchmark("10 million keys: opening, memory, reads, after a crash", _configure_large, _run_large),
 }
 

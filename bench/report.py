@@ -26,7 +26,7 @@ Json = Mapping[str, "Json"] | Sequence["Json"] | str | int | float | bool | None
 # client that of the process that makes the load.
 _BESIDE = {"p50_ms": "p50 ms", "p99_ms": "p99 ms", "cpu_us": "cpu us", "client_us": "client us"}
 
-_PACKAGES = ("petra", "grpcio", "protobuf", "rocksdict")
+_PACKAGES = ("petra", "apsw", "grpcio", "protobuf", "rocksdict")
 
 
 def say(line: str) -> None:

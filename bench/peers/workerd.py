@@ -17,7 +17,7 @@ from bench.runs import Sample
 _FOLDER = REPOSITORY / "bench" / "workerd"
 
 
-def _binary() -> Path:
+def binary() -> Path:
     # The npm package's own entry is a script that starts this file.
     found = sorted(_FOLDER.glob("node_modules/@cloudflare/workerd-*/bin/workerd"))
     if not found:
@@ -38,13 +38,13 @@ class WorkerdPeer:
         self._port = 0
 
     def __enter__(self) -> WorkerdPeer:
-        command = [str(_binary()), "serve", str(_FOLDER / "config.capnp")]
+        command = [str(binary()), "serve", str(_FOLDER / "config.capnp")]
         command += ["--directory-path", f"storage={self._data}", "--socket-addr", "http=127.0.0.1:0"]
         self._data.mkdir()
         self._process = ChildProcess("workerd", [*command, "--control-fd=1"])
         self._process.start()
         try:
-            self._port = self._process.wait_for(_port, timeout_s=60)
+            self._port = self._process.wait_for(port, timeout_s=60)
             self._call("/set", key=self._work.key, body=self._work.value(self._work.key))
             for batch_set in range(self._work.batch_sets):
                 self._call("/set-many", body=self._entries(batch_set))
@@ -58,7 +58,7 @@ class WorkerdPeer:
             self._process.stop()
 
     def version(self) -> str:
-        return run([str(_binary()), "--version"], timeout_s=10).split()[-1]
+        return run([str(binary()), "--version"], timeout_s=10).split()[-1]
 
     def measures(self) -> Mapping[str, Measure]:
         work = self._work
@@ -120,7 +120,7 @@ class WorkerdPeer:
         return content
 
 
-def _port(line: str) -> int | None:
+def port(line: str) -> int | None:
     try:
         event = json.loads(line)
     except ValueError:

@@ -19,16 +19,20 @@ from grpc_reflection.v1alpha import reflection
 from petra_server import __version__
 from petra_server.actor.addresses import Addresses
 from petra_server.actor.router import Router
+from petra_server.actor.sql_streams import Streams
+from petra_server.actor.sql_turns import SqlOptions
 from petra_server.actor.sweeper import Sweeper
 from petra_server.clock import Clock, SystemClock
 from petra_server.errors import StartupError, StorageFailed
-from petra_server.rpc import admin_service, storage_service
+from petra_server.rpc import admin_service, sql_service, storage_service
 from petra_server.rpc.admin_service import AdminService
 from petra_server.rpc.admission import Admission
 from petra_server.rpc.checks import Checks, Limits
 from petra_server.rpc.requests import Requests
+from petra_server.rpc.sql_service import SqlService
 from petra_server.rpc.storage_service import StorageService
 from petra_server.settings import Settings, split_address
+from petra_server.sql.statements import SqlLimits
 from petra_server.storage.engine import EngineOptions
 from petra_server.storage.partition import Partition, PartitionOptions
 
@@ -36,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 EXIT_STORAGE_FAILED = 74  # EX_IOERR of sysexits.h
 
-_SERVICES = (storage_service.SERVICE, admin_service.SERVICE)
+_SERVICES = (storage_service.SERVICE, sql_service.SERVICE, admin_service.SERVICE)
 # What answers that are held by a failed flush get to be sent.
 _FAILURE_GRACE_SECONDS = 1.0
 # Calls that are on their way are still told that the server is draining; once gRPC stops, it cancels them unread.
@@ -58,7 +62,11 @@ class Server:
         # Set once a write or flush has failed; the process is to end then.
         self.failed = asyncio.Event()
         self.router = Router(
-            self._partition, clock, max_mailbox_items=settings.max_mailbox_items, on_failure=self._storage_failed
+            self._partition,
+            clock,
+            max_mailbox_items=settings.max_mailbox_items,
+            sql=_sql_options(settings),
+            on_failure=self._storage_failed,
         )
         self.addresses = Addresses(
             self.router.actors,
@@ -76,11 +84,15 @@ class Server:
             interval_ms=settings.sweep_interval_ms,
             batch_items=settings.sweep_batch_items,
         )
+        self._streams = Streams(
+            self.router.sql.databases, max_streams=settings.sql_streams, max_seconds=settings.max_sql_seconds
+        )
         self._health = health.aio.HealthServicer()
         self._grpc = grpc.aio.server(options=grpc_options(settings))
         self._grpc.add_generic_rpc_handlers(
             (
                 self._storage.handler(),
+                SqlService(self.router, requests, admission, self._streams).handler(),
                 AdminService(self._partition, self.router, requests, clock).handler(admission),
             )
         )
@@ -117,6 +129,7 @@ class Server:
             await asyncio.wait_for(self._admission.idle(), grace_seconds)
         # What is left are calls that have had their time, and watchers of health, who would never end by themselves.
         await self._grpc.stop(_STOP_SECONDS)
+        await self._streams.close()
         await self.router.close(closing)
         await self._partition.close(self._counts())
 
@@ -250,6 +263,29 @@ def _limits(settings: Settings) -> Limits:
         max_message_bytes=settings.max_message_bytes,
         max_page_entries=settings.max_page_entries,
         max_page_bytes=settings.max_page_bytes,
+        max_sql_bytes=settings.max_sql_bytes,
+        max_sql_value_bytes=settings.max_sql_value_bytes,
+        max_sql_rows=settings.max_sql_rows,
+        max_sql_result_bytes=min(settings.max_sql_result_bytes, settings.max_message_bytes // 2),
+    )
+
+
+def _sql_options(settings: Settings) -> SqlOptions:
+    return SqlOptions(
+        limits=SqlLimits(
+            max_sql_bytes=settings.max_sql_bytes,
+            max_value_bytes=settings.max_sql_value_bytes,
+            max_rows=settings.max_sql_rows,
+            max_result_bytes=min(settings.max_sql_result_bytes, settings.max_message_bytes // 2),
+            max_write_bytes=settings.max_sql_write_bytes,
+            max_scratch_bytes=settings.max_sql_scratch_bytes,
+            max_database_bytes=settings.max_sql_database_bytes,
+        ),
+        threads=settings.sql_threads,
+        max_open=settings.sql_open_databases,
+        cache_bytes=settings.sql_cache_bytes,
+        memory_bytes=settings.sql_memory_bytes,
+        max_seconds=settings.max_sql_seconds,
     )
 
 

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     INVALID_OPERATION = "INVALID_OPERATION"
     DUPLICATE_KEY = "DUPLICATE_KEY"
     INVALID_PIPELINE = "INVALID_PIPELINE"
+    INVALID_STATEMENT = "INVALID_STATEMENT"
     VALUE_TOO_LARGE = "VALUE_TOO_LARGE"
     BATCH_TOO_LARGE = "BATCH_TOO_LARGE"
     RESPONSE_TOO_LARGE = "RESPONSE_TOO_LARGE"
@@ -37,6 +38,11 @@ class Reason(StrEnum):
     NOT_AN_INTEGER = "NOT_AN_INTEGER"
     INTEGER_OVERFLOW = "INTEGER_OVERFLOW"
     NOT_A_THROTTLE = "NOT_A_THROTTLE"
+    SQL_ERROR = "SQL_ERROR"
+    SQL_CONSTRAINT = "SQL_CONSTRAINT"
+    SQL_NOT_ALLOWED = "SQL_NOT_ALLOWED"
+    SQL_TOO_LARGE = "SQL_TOO_LARGE"
+    RESULT_TOO_LARGE = "RESULT_TOO_LARGE"
     OVERLOADED = "OVERLOADED"
     DISK_FULL = "DISK_FULL"
     DRAINING = "DRAINING"
@@ -76,6 +82,12 @@ class Refusal(Exception):
             field=f"{path}.{self.field}" if self.field else path,
             metadata=self.metadata,
             retry_after_ms=self.retry_after_ms,
+        )
+
+    def at(self, field: str) -> Refusal:
+        """The same about another field."""
+        return Refusal(
+            self.reason, self.message, field=field, metadata=self.metadata, retry_after_ms=self.retry_after_ms
         )
 
 

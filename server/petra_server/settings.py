@@ -40,6 +40,7 @@ class Group(Enum):
 
     SERVER = "Server"
     STORAGE = "Storage"
+    SQL = "SQL"
     LIMITS = "Limits"
     CONNECTIONS = "Connections"
     TLS = "TLS"
@@ -182,6 +183,106 @@ class Settings:
         "waiting behind the sweeper.",
         at_least=1,
         at_most=1_000_000,
+    )
+
+    sql_threads: int = _setting(
+        8,
+        Group.SQL,
+        "Threads that run statements, each for one actor at a time. More keep slow statements of some objects from "
+        "holding up those of others; they share the machine with everything else.",
+        at_least=1,
+        at_most=256,
+    )
+    sql_open_databases: int = _setting(
+        1024,
+        Group.SQL,
+        "Databases kept open; those not used for the longest time are closed. Opening one again takes a fraction of a "
+        "millisecond, and reads its pages anew.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+    sql_cache_bytes: int = _setting(
+        128 * MIB,
+        Group.SQL,
+        "Pages, schemas and prepared statements of all open databases; beyond it the least recently used ones are "
+        "closed. One database may take an eighth for its pages.",
+        at_least=MIB,
+        at_most=16 * TIB,
+    )
+    sql_memory_bytes: int = _setting(
+        512 * MIB,
+        Group.SQL,
+        "All memory that SQLite may allocate, sql_cache_bytes included. A statement that would need more fails with "
+        "SQL_TOO_LARGE, so too little fails statements that do no harm.",
+        at_least=16 * MIB,
+        at_most=16 * TIB,
+    )
+    max_sql_seconds: float = _setting(
+        30.0,
+        Group.SQL,
+        "How long the statements of one request may run, whatever its deadline. Their actor does nothing else "
+        "meanwhile.",
+        at_least=0,
+        at_most=3600,
+    )
+    max_sql_bytes: int = _setting(
+        256 * KIB,
+        Group.SQL,
+        "The longest text of a statement. Values belong into parameters, which do not count.",
+        at_least=64,
+        at_most=GIB,
+    )
+    max_sql_value_bytes: int = _setting(
+        2 * MIB,
+        Group.SQL,
+        "The largest text, blob or row in a database, and in what statements compute.",
+        at_least=KIB,
+        at_most=GIB,
+    )
+    max_sql_rows: int = _setting(
+        10_000,
+        Group.SQL,
+        "Rows in one answer of Execute or Transact. Query streams any number of them.",
+        at_least=1,
+        at_most=10_000_000,
+    )
+    max_sql_result_bytes: int = _setting(
+        8 * MIB,
+        Group.SQL,
+        "The size of one answer of Execute, and of the results in one of Transact, at most half of max_message_bytes. "
+        "Query streams more.",
+        at_least=KIB,
+        at_most=GIB,
+    )
+    max_sql_write_bytes: int = _setting(
+        32 * MIB,
+        Group.SQL,
+        "Pages that the statements of one request may change. They are written in one batch, so more lets one request "
+        "take more memory, several times as much, and hold up the log for longer.",
+        at_least=64 * KIB,
+        at_most=GIB,
+    )
+    max_sql_scratch_bytes: int = _setting(
+        64 * MIB,
+        Group.SQL,
+        "What the statements of one request may use for sorting and for intermediate results beyond their page cache.",
+        at_least=MIB,
+        at_most=TIB,
+    )
+    max_sql_database_bytes: int = _setting(
+        10 * GIB,
+        Group.SQL,
+        "The largest database of an object. Many databases share a server better than one large one does.",
+        at_least=64 * KIB,
+        at_most=16 * TIB,
+    )
+    sql_streams: int = _setting(
+        16,
+        Group.SQL,
+        "Queries with large results that are streamed at the same time; beyond them queries get OVERLOADED. Each has "
+        "a snapshot and a page cache of its own while it lasts.",
+        at_least=1,
+        at_most=1024,
     )
 
     max_namespace_bytes: int = _setting(
@@ -387,6 +488,11 @@ def _contradictions(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             ("max_value_bytes", "max_message_bytes"),
             "must be less than max_message_bytes, or the largest value fits in no message",
+        )
+    if settings.sql_cache_bytes >= settings.sql_memory_bytes:
+        yield Problem(
+            ("sql_memory_bytes", "sql_cache_bytes"),
+            "must be more than sql_cache_bytes, or full caches leave nothing for statements",
         )
     if settings.max_page_bytes > settings.max_message_bytes:
         yield Problem(

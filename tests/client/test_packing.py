@@ -46,6 +46,10 @@ LIMITS = Limits(
     max_message_bytes=1 << 24,
     max_page_entries=10_000,
     max_page_bytes=1 << 20,
+    max_sql_bytes=1 << 18,
+    max_sql_value_bytes=1 << 20,
+    max_sql_rows=10_000,
+    max_sql_result_bytes=1 << 20,
 )
 NOW = 1_000.0
 

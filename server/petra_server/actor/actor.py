@@ -57,6 +57,7 @@ class Actor:
         "mailbox",
         "operations",
         "requests",
+        "statements",
         "swept",
         "turns",
         "version",
@@ -85,4 +86,6 @@ class Actor:
         self.version = 0
         self.turns = 0
         self.operations = 0
+        # Statements of SQL, as they were sent.
+        self.statements = 0
         self.swept = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 from petra_server.actor.actor import Actor
 from petra_server.actor.operations import Clear
 from petra_server.storage.batch import Batch
+from petra_server.storage.keys import prefix_end
 from petra_server.storage.records import unpack_record
 
 # Entries of a slice: some milliseconds.
@@ -24,6 +25,8 @@ class SlicedClear:
         self._operation = operation
         self._now_ms = now_ms
         self._items = actor.family.scan(operation.lower, operation.upper)
+        # The database that goes as well, empty for none.
+        self.database = operation.database
         # Entries that are not expired, and all of them.
         self.live = 0
         self.total = 0
@@ -43,4 +46,8 @@ class SlicedClear:
 
     def batch(self) -> Batch:
         """What removes the entries. Their expiry index is left to the sweeper, which sees that it is stale."""
-        return Batch(range_deletes=[(self._actor.index, self._operation.lower, self._operation.upper)])
+        index, operation = self._actor.index, self._operation
+        batch = Batch(range_deletes=[(index, operation.lower, operation.upper)])
+        if operation.database:
+            batch.range_deletes.append((index, operation.database, prefix_end(operation.database)))
+        return batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from petra_server.actor.operations import (
@@ -14,6 +14,8 @@ from petra_server.actor.operations import (
     Delete,
     DeleteMany,
     DeleteReply,
+    Execute,
+    ExecuteReply,
     Get,
     GetMany,
     GetManyReply,
@@ -21,6 +23,8 @@ from petra_server.actor.operations import (
     Increment,
     IncrementReply,
     Operation,
+    Query,
+    QueryReply,
     Scan,
     ScanNames,
     ScanNamesReply,
@@ -41,9 +45,11 @@ from petra_server.actor.operations import (
     TransactReply,
 )
 from petra_server.actor.throttle import throttle
-from petra_server.actor.turn import Turn
+from petra_server.actor.turn import NeedsSql, Turn
 from petra_server.errors import Reason, Refusal, StorageCorrupt, shortened
+from petra_server.sql.statements import NO_RESULT, Outcome, Statement, StatementResult
 from petra_server.storage.keys import (
+    KIND_PAGE,
     expiry_bounds,
     part,
     prefix_end,
@@ -204,6 +210,8 @@ def _throttle(turn: Turn, operation: Throttle) -> ThrottleReply:
 
 
 def _transact(turn: Turn, operation: Transact) -> TransactReply:
+    statements = operation.statements
+    outcome = turn.take_sql() if statements else None
     present = [turn.read(condition.key) for condition in operation.conditions]
     conflicts = tuple(
         (condition.key, record)
@@ -214,23 +222,31 @@ def _transact(turn: Turn, operation: Transact) -> TransactReply:
         turn.applied = False
         return TransactReply(False, (), conflicts)
     turn.begin()
+    done = iter(outcome.results if outcome is not None else (None,) * len(statements))
     try:
-        results = tuple(_step(turn, index, step) for index, step in enumerate(operation.steps))
+        results = tuple([_step(turn, index, step, done) for index, step in enumerate(operation.steps)])
     except VersionConflict as conflict:
         turn.undo()
         turn.applied = False
         # What is there now, not what an earlier step of this transaction had made of it.
         return TransactReply(False, (), ((conflict.key, turn.read(conflict.key)),))
-    budget = AnswerBudget(operation.limit_bytes)
+    budget = AnswerBudget(operation.limit_bytes - (0 if outcome is None else outcome.size_bytes))
     for step, result in zip(operation.steps, results, strict=True):
-        budget.take(step.key, result.record if isinstance(result, GetReply) else None)
+        if not isinstance(step, Statement):
+            budget.take(step.key, result.record if isinstance(result, GetReply) else None)
+    if statements:
+        # Only now: whatever may refuse the transaction has been looked at, before the statements run.
+        _keep_sql(turn, operation.database, outcome)
     turn.wait_for_earlier_writes()
     # A throttle may have said otherwise of itself; the transaction as a whole is applied.
     turn.applied = True
     return TransactReply(True, results, ())
 
 
-def _step(turn: Turn, index: int, step: Step) -> StepReply:
+def _step(turn: Turn, index: int, step: Step, done: Iterator[StatementResult | None]) -> StepReply:
+    """`done` are the results of the statements, None when they have not run yet; then nobody looks at the reply."""
+    if isinstance(step, Statement):
+        return next(done) or NO_RESULT
     try:
         reply: StepReply = HANDLERS[type(step)](turn, step)
     except VersionConflict:
@@ -240,6 +256,25 @@ def _step(turn: Turn, index: int, step: Step) -> StepReply:
         kind = type(step).__name__.lower()
         raise refusal.within(f"operations[{index}].{kind}", message) from None
     return reply
+
+
+def _execute(turn: Turn, operation: Execute) -> ExecuteReply:
+    outcome = _keep_sql(turn, operation.database, turn.take_sql())
+    turn.applied = not outcome.read_only
+    return ExecuteReply(outcome.results, outcome.database_bytes)
+
+
+def _query(turn: Turn, operation: Query) -> QueryReply:
+    outcome = _keep_sql(turn, operation.database, turn.take_sql())
+    result = outcome.results[0] if outcome.results else None
+    return QueryReply(result, outcome.database_bytes, None)
+
+
+def _keep_sql(turn: Turn, database: bytes, outcome: Outcome | None) -> Outcome:
+    if outcome is None:
+        raise NeedsSql
+    turn.keep_sql(database, outcome)
+    return outcome
 
 
 def _scan(turn: Turn, operation: Scan) -> ScanReply:
@@ -270,7 +305,7 @@ def _scan_names(turn: Turn, operation: ScanNames) -> ScanNamesReply:
             seen += 1
             lower = key + b"\x00"
             name, _ = read_part(key, len(parent))
-            if name and not 0 < unpack_record(data).expires_at_ms <= turn.now_ms:
+            if name and (parent[:1] == KIND_PAGE or not 0 < unpack_record(data).expires_at_ms <= turn.now_ms):
                 names.append(name)
                 # One entry that is not expired is enough: on to the next name.
                 lower = prefix_end(parent + part(name))
@@ -293,6 +328,8 @@ def _clear(turn: Turn, operation: Clear) -> CountReply:
         found.append((key, unpack_record(data).expires_at_ms))
     turn.wait_for_earlier_writes()
     turn.begin()
+    if operation.database:
+        turn.clear_database(operation.database)
     for key, expires_at_ms in found:
         turn.remove(key, expires_at_ms)
     return CountReply(sum([not 0 < expires_at_ms <= turn.now_ms for _, expires_at_ms in found]))
@@ -347,6 +384,8 @@ HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {
     Touch: _touch,
     Throttle: _throttle,
     Transact: _transact,
+    Execute: _execute,
+    Query: _query,
     Scan: _scan,
     ScanNames: _scan_names,
     Clear: _clear,

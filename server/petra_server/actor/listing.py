@@ -17,7 +17,14 @@ from petra_server.actor.addresses import Address
 from petra_server.actor.asking import ask
 from petra_server.actor.operations import ENTRY_MESSAGE_BYTES, Scan, ScanNames, ScanNamesReply, ScanReply
 from petra_server.actor.router import Router
-from petra_server.storage.keys import KIND_ENTRY, namespace_prefix, part, prefix_end
+from petra_server.storage.keys import (
+    KIND_ENTRY,
+    KIND_PAGE,
+    namespace_prefix,
+    page_namespace_prefix,
+    part,
+    prefix_end,
+)
 from petra_server.storage.records import Record
 
 # How often the actors that hold a page up are asked for more before the page is given out short: bounds the time that
@@ -147,19 +154,36 @@ def _cut(entries: list[tuple[bytes, Record]], request: PageRequest) -> list[tupl
 
 async def list_namespaces(router: Router, *, prefix: bytes, after: bytes, limit: int) -> tuple[list[bytes], bool]:
     """Up to `limit` names, and whether there are more."""
-    return await _list_names(router, KIND_ENTRY, prefix, after, limit)
+    return await _list_names(router, (KIND_ENTRY, KIND_PAGE), prefix, after, limit)
 
 
 async def list_objects(
     router: Router, namespace: bytes, *, prefix: bytes, after: bytes, limit: int
 ) -> tuple[list[bytes], bool]:
     """Up to `limit` names, and whether there are more."""
-    return await _list_names(router, namespace_prefix(namespace), prefix, after, limit)
+    parents = (namespace_prefix(namespace), page_namespace_prefix(namespace))
+    return await _list_names(router, parents, prefix, after, limit)
+
+
+async def list_databases(
+    router: Router, namespace: bytes, *, prefix: bytes, after: bytes, limit: int
+) -> tuple[list[bytes], bool]:
+    """Up to `limit` objects that have a database, and whether there are more."""
+    return await _list_names(router, (page_namespace_prefix(namespace),), prefix, after, limit)
 
 
 async def _list_names(
-    router: Router, parent: bytes, prefix: bytes, after: bytes, limit: int
+    router: Router, parents: Sequence[bytes], prefix: bytes, after: bytes, limit: int
 ) -> tuple[list[bytes], bool]:
+    names: set[bytes] = set()
+    for parent in parents:
+        names.update(await _names_under(router, parent, prefix, after, limit))
+    ordered = sorted(names)
+    return ordered[:limit], len(ordered) > limit
+
+
+async def _names_under(router: Router, parent: bytes, prefix: bytes, after: bytes, limit: int) -> list[bytes]:
+    """The first names, at least one more than `limit` when there are more."""
     lower = parent + prefix.replace(b"\x00", b"\x00\xff")
     upper = prefix_end(lower)
     if after:
@@ -186,5 +210,4 @@ async def _list_names(
         if len(known) > limit:
             break
         waiting = [one for one, resume in resumes.items() if resume == horizon]
-    ordered = sorted(known)
-    return ordered[:limit], len(ordered) > limit
+    return known

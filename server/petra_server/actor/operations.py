@@ -10,6 +10,8 @@ from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 from petra_server.errors import Reason, Refusal
+from petra_server.sql.statements import Statement, StatementResult
+from petra_server.storage.engine import Snapshot
 from petra_server.storage.records import Record
 
 
@@ -105,15 +107,39 @@ class Condition(NamedTuple):
     version: int
 
 
-Step: TypeAlias = Set | Delete | Increment | Touch | Throttle | Get
+KeyStep: TypeAlias = Set | Delete | Increment | Touch | Throttle | Get
+Step: TypeAlias = KeyStep | Statement
 
 
 class Transact(NamedTuple):
-    """Refused when what its steps read does not fit into an answer of `limit_bytes`."""
+    """Refused when what its steps read does not fit into an answer of `limit_bytes`.
+
+    `database` is the page prefix of its object, for the statements among the steps.
+    """
 
     conditions: tuple[Condition, ...]
     steps: tuple[Step, ...]
     limit_bytes: int
+    database: bytes = b""
+
+    @property
+    def statements(self) -> tuple[Statement, ...]:
+        """Those among the steps."""
+        return tuple([step for step in self.steps if type(step) is Statement])
+
+
+class Execute(NamedTuple):
+    """Runs statements on a database, given by the prefix of its pages, all or none."""
+
+    database: bytes
+    statements: tuple[Statement, ...]
+
+
+class Query(NamedTuple):
+    """Runs a statement that only reads."""
+
+    database: bytes
+    statement: Statement
 
 
 class Scan(NamedTuple):
@@ -131,9 +157,10 @@ class Scan(NamedTuple):
 
 
 class ScanNames(NamedTuple):
-    """The names that entry keys have as the part after `parent`: namespaces, or the objects of a namespace.
+    """The names that keys have as the part after `parent`: namespaces, or the objects of a namespace.
 
-    From `lower` to before `upper`; only names with an entry that is not expired, and not the empty one of flat keys.
+    The keys are those of entries or those of pages, as `parent` begins. From `lower` to before `upper`; only names
+    with an entry that is not expired or with a page, and not the empty one of flat keys.
     """
 
     parent: bytes
@@ -143,10 +170,11 @@ class ScanNames(NamedTuple):
 
 
 class Clear(NamedTuple):
-    """Removes all entries from `lower` to before `upper`."""
+    """Removes all entries from `lower` to before `upper`, and the database whose pages have the prefix `database`."""
 
     lower: bytes
     upper: bytes
+    database: bytes = b""
 
 
 class Sweep(NamedTuple):
@@ -159,7 +187,9 @@ class Sweep(NamedTuple):
     resume: bytes = b""
 
 
-Operation: TypeAlias = Step | GetMany | SetMany | DeleteMany | Transact | Scan | ScanNames | Clear | Sweep
+Operation: TypeAlias = (
+    KeyStep | GetMany | SetMany | DeleteMany | Transact | Execute | Query | Scan | ScanNames | Clear | Sweep
+)
 
 _MUTATIONS: frozenset[type[Operation]] = frozenset(
     (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
@@ -167,7 +197,7 @@ _MUTATIONS: frozenset[type[Operation]] = frozenset(
 
 
 def mutates(operation: Operation) -> bool:
-    """Whether a client asks for a change. The sweeper's changes are nobody's wish."""
+    """Whether a client asks for a change. The sweeper's changes are nobody's wish; what SQL does shows as it runs."""
     return type(operation) in _MUTATIONS and not (isinstance(operation, Throttle) and operation.peek)
 
 
@@ -180,6 +210,8 @@ def weight(operation: Operation) -> int:
             return 1 + len(operation.items)
         case Transact():
             return 1 + len(operation.conditions) + len(operation.steps)
+        case Execute():
+            return 1 + len(operation.statements)
         case Scan():
             return 1 + operation.limit
         case _:
@@ -245,7 +277,8 @@ class SweepReply(NamedTuple):
     resume: bytes
 
 
-StepReply: TypeAlias = SetReply | DeleteReply | IncrementReply | TouchReply | ThrottleReply | GetReply
+KeyStepReply: TypeAlias = SetReply | DeleteReply | IncrementReply | TouchReply | ThrottleReply | GetReply
+StepReply: TypeAlias = KeyStepReply | StatementResult
 
 
 class TransactReply(NamedTuple):
@@ -254,6 +287,21 @@ class TransactReply(NamedTuple):
     committed: bool
     results: tuple[StepReply, ...]
     conflicts: tuple[tuple[bytes, Record | None], ...]
+
+
+class ExecuteReply(NamedTuple):
+    """One result for each statement."""
+
+    results: tuple[StatementResult, ...]
+    database_bytes: int
+
+
+class QueryReply(NamedTuple):
+    """The result when it is small; else None, and a snapshot of the family to run the query on once more."""
+
+    result: StatementResult | None
+    database_bytes: int
+    snapshot: Snapshot | None
 
 
 class ScanReply(NamedTuple):
@@ -271,5 +319,14 @@ class ScanNamesReply(NamedTuple):
 
 
 Reply: TypeAlias = (
-    StepReply | GetManyReply | SetManyReply | CountReply | SweepReply | TransactReply | ScanReply | ScanNamesReply
+    KeyStepReply
+    | GetManyReply
+    | SetManyReply
+    | CountReply
+    | SweepReply
+    | TransactReply
+    | ExecuteReply
+    | QueryReply
+    | ScanReply
+    | ScanNamesReply
 )

@@ -25,7 +25,7 @@ from petra_server.actor.operations import (
     SetMany,
     SetManyReply,
 )
-from petra_server.storage.keys import prefix_end
+from petra_server.storage.keys import page_prefix, prefix_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,10 @@ def delete_many(address: Address, keys: Sequence[bytes]) -> Plan:
 
 
 def clear(address: Address, prefix: bytes) -> Plan:
-    """`prefix` as the user wrote it."""
+    """`prefix` as the user wrote it. Without one it clears the whole of an object, its database too."""
     lower = address.prefix + prefix
-    operation = Clear(lower, prefix_end(lower))
+    database = page_prefix(address.prefix) if address.owner is not None and not prefix else b""
+    operation = Clear(lower, prefix_end(lower), database)
     return Plan([(actor, operation) for actor in address.actors()], _sum)
 
 

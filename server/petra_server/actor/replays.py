@@ -13,6 +13,8 @@ from petra_server.actor.operations import (
     Delete,
     DeleteMany,
     DeleteReply,
+    Execute,
+    ExecuteReply,
     Get,
     GetReply,
     Increment,
@@ -30,6 +32,8 @@ from petra_server.actor.operations import (
     Transact,
     TransactReply,
 )
+from petra_server.sql.cells import NO_CELLS, Cells
+from petra_server.sql.statements import Column, Statement, StatementResult
 from petra_server.storage.records import Record
 
 # On disk: numbers are only ever added.
@@ -44,11 +48,17 @@ _REPLY_TYPES: dict[int, Any] = {
     8: CountReply,
     9: TransactReply,
     10: Record,
+    11: ExecuteReply,
+    12: StatementResult,
+    13: Column,
+    14: Cells,
 }
 _REPLY_CODES = {kind: code for code, kind in _REPLY_TYPES.items()}
 _OPERATION_CODES: dict[Any, int] = {
     kind: code
-    for code, kind in enumerate((Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact), start=1)
+    for code, kind in enumerate(
+        (Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact, Execute, Statement), start=1
+    )
 }
 # The replies of single steps hold no tuples; they are the many.
 _FLAT_REPLIES = frozenset((SetReply, DeleteReply, IncrementReply, ThrottleReply))
@@ -80,6 +90,9 @@ def _tagged_steps(transact: Transact) -> object:
 
 
 def _to_wire(value: object) -> object:
+    if isinstance(value, Cells):
+        # Its columns hold plain values, and may be long.
+        return [_REPLY_CODES[Cells], msgpack.packb(tuple(value))]
     if isinstance(value, tuple):
         return [_REPLY_CODES.get(type(value), _TUPLE), *map(_to_wire, value)]
     return value
@@ -88,6 +101,9 @@ def _to_wire(value: object) -> object:
 def _from_wire(value: object) -> Any:  # noqa: ANN401 - whatever was packed
     if isinstance(value, list):
         code, *fields = value
+        if code == _REPLY_CODES[Cells]:
+            cells = Cells(*msgpack.unpackb(fields[0]))
+            return cells if cells.kinds else NO_CELLS
         items = map(_from_wire, fields)
         return tuple(items) if code == _TUPLE else _REPLY_TYPES[code](*items)
     return value

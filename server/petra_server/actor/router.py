@@ -21,7 +21,8 @@ from petra_server.actor.gate import Answer, OutputGate
 from petra_server.actor.handlers import HANDLERS, LongTurn
 from petra_server.actor.operations import RANGE_READS, Clear, CountReply, Reply, mutates, weight
 from petra_server.actor.recent import RecentRequests
-from petra_server.actor.turn import NeedsWrites, Turn, load
+from petra_server.actor.sql_turns import SqlOptions, SqlTurns
+from petra_server.actor.turn import NeedsSql, NeedsWrites, Turn, load
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed, deadline_passed
 from petra_server.faults import internal_error
@@ -55,6 +56,7 @@ class Router:
         clock: Clock,
         *,
         max_mailbox_items: int,
+        sql: SqlOptions,
         on_failure: Callable[[StorageFailed], None],
     ) -> None:
         """Starts the partition's committer; `on_failure` is called once, when a write or flush has failed."""
@@ -73,6 +75,7 @@ class Router:
             )
             for index in range(count)
         ]
+        self.sql = SqlTurns(self, partition, clock, sql)
         # Owned by the loop.
         self._closed: Refusal | None = None
         self._long_turns: set[asyncio.Task[None]] = set()
@@ -127,14 +130,17 @@ class Router:
         self._drain(actor)
 
     async def finish(self) -> None:
-        """Waits for the long turns that are under way."""
+        """Waits for the long turns and the statements that are under way."""
         while self._long_turns:
             await asyncio.wait(self._long_turns)
+        await self.sql.finish()
 
     async def close(self, refusal: Refusal) -> None:
         """Begins nothing more: what waits, and whatever comes, is refused. Waits for the long turns under way."""
         self._closed = refusal
+        self.sql.stop(refusal)
         await self.finish()
+        self.sql.close()
         for actor in self.actors:
             while actor.mailbox:
                 actor.mailbox.popleft().answer(refusal)
@@ -154,18 +160,23 @@ class Router:
 
     def _step(self, calls: Sequence[Call]) -> None:
         """Does operations of actors that are not busy."""
-        turn = Turn(self.gate, self._partition.next_version, self._clock.now_ms())
-        self._conclude(turn, self._run(turn, calls))
+        turn = self.turn(self._clock.now_ms())
+        self.conclude(turn, self._run(turn, calls))
         for actor in {call.actor for call in calls}:
             actor.turns += 1
             if actor.mailbox:
                 self._loop.call_soon(self._drain, actor)
+
+    def turn(self, now_ms: int) -> Turn:
+        """A turn that is yet to run."""
+        return Turn(self.gate, self._partition.next_version, now_ms)
 
     def _run(self, turn: Turn, calls: Sequence[Call]) -> list[Answer]:
         """Runs a turn. What has to wait is put back into the mailboxes."""
         refusing = self._refusing
         answers: list[Answer] = []
         waiting: dict[Actor, list[Call]] = {}
+        beside: list[tuple[Call, NeedsSql | LongTurn]] = []
         for call in calls:
             actor, kind = call.actor, type(call.operation)
             outcome: Reply | Refusal
@@ -174,7 +185,7 @@ class Router:
                 continue
             try:
                 if refusing or call.deadline is not None or call.withdrawn:
-                    self._check(call)
+                    self.check(call)
                 outcome = turn.run(HANDLERS[kind], call)
             except Refusal as error:
                 outcome = error
@@ -182,8 +193,8 @@ class Router:
                 # The rest goes on in the next turn, when this one's writes are stored.
                 waiting[actor] = [call]
                 continue
-            except LongTurn:
-                self._begin_clear(call)
+            except (NeedsSql, LongTurn) as needed:
+                beside.append((call, needed))
                 waiting[actor] = []
                 continue
             except Exception:  # noqa: BLE001 - a fault of ours; its caller is told, and the others go on
@@ -193,24 +204,43 @@ class Router:
                 generation = max(generation, actor.written_generation)
             actor.operations += 1
             answers.append((call, outcome, generation))
-        for actor, rest in waiting.items():
-            actor.mailbox.extendleft(reversed(rest))
+        self._put_back(waiting, beside, turn.now_ms)
         return answers
 
-    def _conclude(self, turn: Turn, answers: Sequence[Answer]) -> None:
-        """Stores what a turn wrote, and answers its calls."""
+    def _put_back(
+        self, waiting: dict[Actor, list[Call]], beside: Sequence[tuple[Call, NeedsSql | LongTurn]], now_ms: int
+    ) -> None:
+        """Has calls wait in their mailboxes, and begins what they wait for outside of this turn."""
+        for actor, rest in waiting.items():
+            actor.mailbox.extendleft(reversed(rest))
+        # Only now: statements take those along that wait behind them.
+        for call, reason in beside:
+            if isinstance(reason, NeedsSql):
+                self.sql.begin(call, now_ms)
+            else:
+                self._begin_clear(call)
+
+    def conclude(self, turn: Turn, answers: Sequence[Answer]) -> bool:
+        """Stores what a turn wrote, and answers its calls. False when it could not be stored, and they are refused."""
         batch = turn.collect()
+        failure = None
         if batch:
             failure = self._store(batch)
             if failure is None:
-                turn.settle()
-                if turn.durable_keys:
-                    self.gate.wrote(turn.durable_keys)
-                else:
-                    self._partition.committer.flush_later()
+                self._settle(turn)
             else:
                 answers = _refused(batch, answers, failure)
         self.gate.pass_on(answers)
+        return failure is None
+
+    def _settle(self, turn: Turn) -> None:
+        turn.settle()
+        for database in turn.cleared:
+            self.sql.drop(database)
+        if turn.durable_keys:
+            self.gate.wrote(turn.durable_keys)
+        else:
+            self._partition.committer.flush_later()
 
     @property
     def _refusing(self) -> bool:
@@ -221,7 +251,7 @@ class Router:
             or not self._partition.disk.writable
         )
 
-    def _check(self, call: Call) -> None:
+    def check(self, call: Call) -> None:
         """Raises Refusal when an operation is not to be begun."""
         if call.withdrawn or (call.deadline is not None and call.deadline <= self._loop.time()):
             raise deadline_passed()
@@ -229,12 +259,17 @@ class Router:
         if failure is not None:
             raise failure
         if not disk.writable and mutates(call.operation):
-            raise Refusal(
-                Reason.DISK_FULL,
-                f"The disk of the data directory is nearly full ({disk.free_bytes >> 20} MiB free): writes are refused,"
-                " reads go on. Make room; writes resume by themselves.",
-                retry_after_ms=_FULL_DISK_RETRY_MS,
-            )
+            raise self.disk_full()
+
+    def disk_full(self) -> Refusal:
+        """What writes are refused with while the disk is nearly full."""
+        free_bytes = self._partition.disk.free_bytes
+        return Refusal(
+            Reason.DISK_FULL,
+            f"The disk of the data directory is nearly full ({free_bytes >> 20} MiB free): writes are refused,"
+            " reads go on. Make room; writes resume by themselves.",
+            retry_after_ms=_FULL_DISK_RETRY_MS,
+        )
 
     def _store(self, batch: Batch) -> Refusal | None:
         """Stores a batch, or says why that was not possible."""
@@ -287,6 +322,8 @@ class Router:
             generation = self._partition.append(work.batch())
         except EngineStalled:
             raise _stalled() from None
+        if work.database:
+            self.sql.drop(work.database)
         actor.keys = max(0, actor.keys - work.total)
         actor.any_generation = generation
         actor.turns += 1

@@ -20,9 +20,17 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from petra_server.actor.operations import Reply
 from petra_server.actor.replays import fingerprint, pack_reply, unpack_reply
 from petra_server.errors import Reason, Refusal
+from petra_server.sql.statements import Outcome
 from petra_server.storage.batch import Batch
 from petra_server.storage.cache import MISSING
-from petra_server.storage.keys import REQUEST_TTL_MS, expiry_key, request_bucket, request_key
+from petra_server.storage.keys import (
+    REQUEST_TTL_MS,
+    expiry_key,
+    page_key,
+    prefix_end,
+    request_bucket,
+    request_key,
+)
 from petra_server.storage.records import Record, pack_record, pack_request, unpack_record, unpack_request
 
 if TYPE_CHECKING:
@@ -40,6 +48,10 @@ class Pending(Protocol):
 
 class NeedsWrites(Exception):
     """An operation that reads ranges must wait until this turn's writes are stored. It was not begun."""
+
+
+class NeedsSql(Exception):
+    """The operation has statements, which run outside of the turn first. Nothing of it was done."""
 
 
 # Whose the entry is; when the stored one expires (0: never), None when there is none; the entry as it is to be.
@@ -73,15 +85,19 @@ class Turn:
         "_open_generation",
         "_open_keys",
         "_others",
+        "_pages",
         "_remembered",
         "_sync",
         "_undo",
         "_writes",
         "applied",
+        "cleared",
         "durable_keys",
         "gate",
         "next_version",
         "now_ms",
+        "sql",
+        "sql_kept",
     )
 
     def __init__(self, pending: Pending, next_version: Callable[[], int], now_ms: int) -> None:
@@ -97,8 +113,12 @@ class Turn:
         self._writes: dict[bytes, _Write] = {}
         # The records of requests. Two actors may each do a part of one request, so its key alone would not do.
         self._remembered: dict[tuple[Actor, bytes], bytes] = {}
-        # What is neither an entry nor the record of a request.
+        # Pages of databases, so that what several lists of statements changed is written once.
+        self._pages: dict[tuple[Actor, bytes], bytes] = {}
+        # What is none of these.
         self._others = Batch()
+        # Databases that are removed.
+        self.cleared: list[bytes] = []
         # Keys that the cache need not keep an absence of.
         self._forgotten: list[tuple[Actor, Sequence[bytes]]] = []
         # Keys whose newest state must not be shown before it is durable.
@@ -112,6 +132,9 @@ class Turn:
         self._undo: list[tuple[bytes, _Write | None]] | None = None
         self.gate = 0
         self.applied = True
+        # What its statements did, when they have run; and whether that is a part of this turn's writes.
+        self.sql: Outcome | None = None
+        self.sql_kept = False
 
     def run(self, handler: Callable[[Turn, Any], Reply], call: Call) -> Reply:
         """Does one operation. Whatever it raises, nothing of it is left then; `gate` is set in any case."""
@@ -216,6 +239,46 @@ class Turn:
             raise NeedsWrites
         return self._actor.family.scan(lower, upper, reverse=reverse)
 
+    # Databases, by the prefix of their pages, which stands for their state in the gate.
+
+    def take_sql(self) -> Outcome | None:
+        """What the statements of this operation did; None when they have not run, which needs all writes stored.
+
+        Raises NeedsWrites when they are not.
+        """
+        if self.sql is None and self.wrote:
+            raise NeedsWrites
+        return self.sql
+
+    def keep_sql(self, database: bytes, outcome: Outcome) -> None:
+        """Makes what statements did a part of the turn's writes, and has the answer wait for what they saw."""
+        self._show(database)
+        self.sql_kept = True
+        if outcome.pages or outcome.gone_from:
+            if outcome.gone_from:
+                self._drop_pages(page_key(database, outcome.gone_from), prefix_end(database))
+            for number, page in outcome.pages.items():
+                self._pages[self._actor, page_key(database, number)] = page
+            self._wrote(database)
+        elif not outcome.read_only:
+            self.wait_for_earlier_writes()
+
+    def clear_database(self, database: bytes) -> None:
+        """Removes a database, if there is one."""
+        self._show(database)
+        if self._actor.family.get(page_key(database, 1)) is None:
+            return
+        self._drop_pages(database, prefix_end(database))
+        self.cleared.append(database)
+        self._wrote(database)
+
+    def gate_of(self, actor: Actor, key: bytes) -> int:
+        """The generation that an answer waits for which was made outside of the turn, and shows the state of a key."""
+        self._actor = actor
+        self.gate = actor.barrier_generation
+        self._show(key)
+        return self.gate
+
     @property
     def wrote(self) -> bool:
         """Whether there is anything to store for the actor of the present operation."""
@@ -225,7 +288,7 @@ class Turn:
         # It may all have been taken back.
         return (
             any(write[0] is actor for write in self._writes.values())
-            or any(owner is actor for owner, _ in self._remembered)
+            or any(owner is actor for owner, _ in chain(self._remembered, self._pages))
             or any(write[0] == actor.index for write in chain(self._others.writes, self._others.range_deletes))
         )
 
@@ -248,7 +311,8 @@ class Turn:
                     out.append((family, expiry_key(before, key), None))
                 if expires_at_ms:
                     out.append((family, expiry_key(expires_at_ms, key), b""))
-        out += [(actor.index, key, value) for (actor, key), value in self._remembered.items()]
+        for added in (self._remembered, self._pages):
+            out += [(actor.index, key, value) for (actor, key), value in added.items()]
         return batch
 
     def settle(self) -> None:
@@ -273,6 +337,14 @@ class Turn:
             actor.any_generation = actor.written_generation = self._open_generation
 
     # What is written.
+
+    def _drop_pages(self, lower: bytes, upper: bytes) -> None:
+        """Removes stored pages, and those that an earlier list of this turn wrote."""
+        actor = self._actor
+        self._others.range_deletes.append((actor.index, lower, upper))
+        for owner, key in list(self._pages):
+            if owner is actor and lower <= key < upper:
+                del self._pages[owner, key]
 
     def _keep(self, key: bytes, before: int | None, record: Record | None) -> None:
         if self._undo is not None:

@@ -39,6 +39,10 @@ class Limits:
     max_message_bytes: int
     max_page_entries: int
     max_page_bytes: int
+    max_sql_bytes: int
+    max_sql_value_bytes: int
+    max_sql_rows: int
+    max_sql_result_bytes: int
 
 
 class Checks:

@@ -21,6 +21,7 @@ from typing import Any
 
 import grpc
 
+from petra.v1 import sql_pb2
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.asking import Gather
 from petra_server.actor.call import Call
@@ -358,6 +359,7 @@ _EMBEDDED: dict[int, tuple[Any, Any]] = {
     pb.METHOD_CLEAR: (pb.ClearRequest, Requests.clear),
     pb.METHOD_THROTTLE: (pb.ThrottleRequest, Requests.throttle),
     pb.METHOD_TRANSACT: (pb.TransactRequest, Requests.transact),
+    pb.METHOD_EXECUTE: (sql_pb2.ExecuteRequest, Requests.execute),
 }
 
 

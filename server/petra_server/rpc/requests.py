@@ -11,6 +11,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from petra.v1 import sql_pb2
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor import plans
 from petra_server.actor.addresses import Address, Addresses
@@ -37,6 +38,9 @@ from petra_server.actor.operations import (
 from petra_server.actor.plans import Plan
 from petra_server.errors import Reason, Refusal
 from petra_server.rpc.checks import Checks
+from petra_server.rpc.statements import execute_plan, execute_response, statement, statement_result
+from petra_server.sql.statements import Statement, StatementResult
+from petra_server.storage.keys import page_prefix
 from petra_server.storage.records import Record
 
 
@@ -173,6 +177,16 @@ class Requests:
         prefix = self.checks.bound(request.prefix, "prefix")
         return Prepared(plans.clear(address, prefix), clear_response, self.checks.sync(request.durability))
 
+    def execute(self, request: sql_pb2.ExecuteRequest) -> Prepared:
+        address, plan = execute_plan(self.addresses, self.checks, request)
+        return Prepared(
+            plan,
+            execute_response,
+            self.checks.sync(request.durability),
+            address.prefix,
+            self.checks.request_id(request.request_id),
+        )
+
     def transact(self, request: pb.TransactRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
         if address.owner is None:
@@ -190,7 +204,7 @@ class Requests:
         )
         steps = tuple(self._step(address, index, operation) for index, operation in enumerate(request.operations))
         return Prepared(
-            Plan([(address.owner, Transact(conditions, steps, checks.answer_bytes))]),
+            Plan([(address.owner, Transact(conditions, steps, checks.answer_bytes, page_prefix(address.prefix)))]),
             lambda reply: self._transact_response(cut, steps, reply),
             checks.sync(request.durability),
             address.prefix,
@@ -225,6 +239,8 @@ class Requests:
             case "increment":
                 added = operation.increment
                 return checks.increment(address, checks.key(added.key), added.delta, added.initial, added.ttl_ms)
+            case "sql":
+                return statement(operation.sql, checks)
             case "touch":
                 return checks.touch(address, checks.key(operation.touch.key), operation.touch.ttl_ms)
             case _:
@@ -246,7 +262,7 @@ class Requests:
         return pb.TransactResponse(
             committed=reply.committed,
             results=[
-                operation_result(step.key[cut:].decode(), result)
+                operation_result("" if isinstance(step, Statement) else step.key[cut:].decode(), result)
                 for step, result in zip(steps, reply.results, strict=False)
             ],
             conflicts=[entry(key[cut:].decode(), record) for key, record in reply.conflicts],
@@ -325,3 +341,5 @@ def operation_result(name: str, reply: StepReply) -> pb.OperationResult:
             return pb.OperationResult(touch=touch_response(reply))
         case ThrottleReply():
             return pb.OperationResult(throttle=throttle_response(reply))
+        case StatementResult():
+            return pb.OperationResult(sql=statement_result(reply))

@@ -78,20 +78,7 @@ class StorageService:
         return method
 
     def _method(self, decode: Callable[[Any], Prepared]) -> Method:
-        router = self._router
-
-        def method(request: Any, deadline: float | None) -> Message | Awaitable[Message]:  # noqa: ANN401
-            prepared = decode(request)
-            waiter = Waiter()
-            waiter.submit(router, prepared.plan, prepared.sync, prepared.scope, prepared.request_id, deadline)
-            outcome = waiter.outcome
-            if outcome is None:
-                return _encoded_later(waiter, prepared)
-            if isinstance(outcome, Refusal):
-                raise outcome
-            return prepared.encode(outcome)
-
-        return method
+        return method_of(self._router, decode)
 
     async def _list(self, request: pb.ListRequest, deadline: float | None) -> pb.ListResponse:
         return await self._listings.list(request, deadline=deadline)
@@ -114,6 +101,23 @@ class StorageService:
             self._admission.end()
         if failure is not None:
             await abort(context, failure)
+
+
+def method_of(router: Router, decode: Callable[[Any], Prepared]) -> Method:
+    """A method that asks what `decode` makes of its request."""
+
+    def method(request: Any, deadline: float | None) -> Message | Awaitable[Message]:  # noqa: ANN401
+        prepared = decode(request)
+        waiter = Waiter()
+        waiter.submit(router, prepared.plan, prepared.sync, prepared.scope, prepared.request_id, deadline)
+        outcome = waiter.outcome
+        if outcome is None:
+            return _encoded_later(waiter, prepared)
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return prepared.encode(outcome)
+
+    return method
 
 
 async def _encoded_later(waiter: Waiter, prepared: Prepared) -> Message:

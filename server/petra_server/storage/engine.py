@@ -1,7 +1,8 @@
 """RocksDB, through rocksdict. The only module that imports it; its exceptions stop here.
 
 Measured on rocksdict 0.3.29: `write` and `get` take microseconds and hold the GIL; `flush_wal` takes as long as the
-disk and releases it. So everything here is called on the loop, except `flush_wal`, which has a thread of its own.
+disk and releases it. So everything here is called on the loop, except `flush_wal`, which has a thread of its own, and
+`get`, which SQL calls in its threads.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from rocksdict import (
     WriteBatch,
     WriteOptions,
 )
+from rocksdict import Snapshot as RocksSnapshot
 
 from petra_server.errors import StorageCorrupt, StorageFailed
 from petra_server.storage.batch import PARTITION_FAMILY, Batch
 
 DEFAULT_FAMILY = "default"
+# What the snapshots of rocksdict 0.3.29 say instead of answering with None.
+_NO_SUCH_KEY = "key not found"
 
 _OPTIONS_FILE = """\
 [Version]
@@ -62,6 +66,25 @@ class EngineOptions:
     max_open_files: int
     # False: refuse a write-ahead log that is damaged before its tail. True: keep what stands before the damage.
     point_in_time_recovery: bool
+
+
+class Snapshot:
+    """A column family as it was. Any thread may read it; it must be let go before the engine is closed."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: RocksSnapshot) -> None:
+        self._source = source
+
+    def get(self, key: bytes) -> bytes | None:
+        """One value. Raises StorageCorrupt when its block is damaged."""
+        try:
+            value: bytes = self._source[key]
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower
+            if str(error) == _NO_SUCH_KEY:
+                return None
+            raise _read_error(error) from None
+        return value
 
 
 class Engine:
@@ -124,6 +147,10 @@ class Engine:
         items = _guarded(source.items(backwards=reverse, from_key=start, read_opt=options))
         items = _to_the_end(items, lambda last: _check_end(source, last or start, options, reverse=reverse))
         return takewhile(lambda item: item[0] >= lower, items) if reverse else items
+
+    def snapshot(self, family: int) -> Snapshot:
+        """What a family holds now, for as long as it is kept. It holds up the removal of what was overwritten since."""
+        return Snapshot(self._families[family].snapshot())
 
     def write(self, batch: Batch) -> None:
         """Writes all of the batch or nothing, into the log of the operating system, not yet onto the disk.

@@ -5,7 +5,7 @@ Every actor has a column family of its own. The first byte of a key is its kind:
     01  entry         01 part(namespace) part(object) key           -> petra_server.storage.records.Record
     02  expiry index  02 expires_at_ms (8 bytes, big-endian) entry  -> empty; `entry` is the whole entry key
     03  request       03 bucket (4 bytes, big-endian) part(namespace) part(object) request_id -> reply
-    04  SQL page      reserved
+    04  SQL page      04 part(namespace) part(object) number (4 bytes, big-endian, from 1) -> the page
     05  alarm         reserved
     06  log position  reserved
 
@@ -27,6 +27,7 @@ from zlib import crc32
 KIND_ENTRY = b"\x01"
 KIND_EXPIRY = b"\x02"
 KIND_REQUEST = b"\x03"
+KIND_PAGE = b"\x04"
 
 SLOTS = 1 << 14
 REQUEST_TTL_MS = 10 * 60 * 1000
@@ -34,6 +35,7 @@ REQUEST_TTL_MS = 10 * 60 * 1000
 _TERMINATOR = b"\x00\x01"
 _EXPIRY_HEAD = struct.Struct(">cQ")
 _REQUEST_HEAD = struct.Struct(">cI")
+_PAGE_NUMBER = struct.Struct(">I")
 
 # The range of all requests.
 REQUEST_BOUNDS = (KIND_REQUEST, bytes((KIND_REQUEST[0] + 1,)))
@@ -101,6 +103,21 @@ def bucket_of_request(key: bytes) -> int:
 def request_bounds(before_bucket: int) -> tuple[bytes, bytes]:
     """The range of all requests in buckets before this one."""
     return KIND_REQUEST, _REQUEST_HEAD.pack(KIND_REQUEST, before_bucket)
+
+
+def page_prefix(entries: bytes) -> bytes:
+    """What the keys of all pages of an object's database begin with, made of the object's entry prefix."""
+    return KIND_PAGE + entries[1:]
+
+
+def page_namespace_prefix(namespace: bytes) -> bytes:
+    """What the keys of the pages of all databases of a namespace begin with."""
+    return KIND_PAGE + part(namespace)
+
+
+def page_key(prefix: bytes, number: int) -> bytes:
+    """The key of a page, whose numbers count from 1."""
+    return prefix + _PAGE_NUMBER.pack(number)
 
 
 def prefix_end(prefix: bytes) -> bytes:

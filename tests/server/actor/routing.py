@@ -16,13 +16,34 @@ from petra_server.actor.call import Call
 from petra_server.actor.operations import Get, GetReply, Operation, Reply, Set
 from petra_server.actor.plans import Plan
 from petra_server.actor.router import Router
+from petra_server.actor.sql_turns import SqlOptions
 from petra_server.clock import ManualClock
 from petra_server.errors import Refusal, StorageFailed
+from petra_server.sql.statements import SqlLimits
 from petra_server.storage.partition import Partition
 from tests.server.storage.places import partition_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+SQL_LIMITS = SqlLimits(
+    max_sql_bytes=100_000,
+    max_value_bytes=1 << 20,
+    max_rows=1_000,
+    max_result_bytes=1 << 20,
+    max_write_bytes=4 << 20,
+    max_scratch_bytes=4 << 20,
+    max_database_bytes=64 << 20,
+)
+SQL_OPTIONS = SqlOptions(
+    limits=SQL_LIMITS,
+    threads=2,
+    max_open=8,
+    cache_bytes=16 << 20,
+    memory_bytes=256 << 20,
+    max_seconds=20.0,
+)
 
 
 class Desk:
@@ -47,11 +68,13 @@ class Desk:
 class Routed:
     """The router under test, and an object `room` in the namespace `space` to talk about."""
 
-    def __init__(self, partition: Partition, clock: ManualClock, max_mailbox_items: int) -> None:
+    def __init__(self, partition: Partition, clock: ManualClock, max_mailbox_items: int, sql: SqlOptions) -> None:
         self.partition = partition
         self.clock = clock
         self.failures: list[StorageFailed] = []
-        self.router = Router(partition, clock, max_mailbox_items=max_mailbox_items, on_failure=self.failures.append)
+        self.router = Router(
+            partition, clock, max_mailbox_items=max_mailbox_items, sql=sql, on_failure=self.failures.append
+        )
         self.addresses = Addresses(self.router.actors, max_namespace_bytes=255, max_object_bytes=1_024)
         self.room = self.address("room")
 
@@ -139,15 +162,18 @@ class Routed:
 
 
 @asynccontextmanager
-async def routed(path: Path, *, actors: int = 2, max_mailbox_items: int = 1_000) -> AsyncIterator[Routed]:
+async def routed(
+    path: Path, *, actors: int = 2, max_mailbox_items: int = 1_000, sql: SqlOptions = SQL_OPTIONS
+) -> AsyncIterator[Routed]:
     """A router at work. At the end its partition is closed, as far as it can be."""
     clock = ManualClock()
     partition = Partition.open(partition_options(path, actors=actors), clock)
-    routed = Routed(partition, clock, max_mailbox_items)
+    routed = Routed(partition, clock, max_mailbox_items, sql)
     try:
         yield routed
     finally:
         await routed.router.finish()
+        routed.router.sql.close()
         try:
             await partition.close([actor.keys for actor in routed.router.actors])
         except StorageFailed as failure:

@@ -34,6 +34,10 @@ LIMITS = Limits(
     max_message_bytes=1 << 20,
     max_page_entries=10,
     max_page_bytes=1 << 20,
+    max_sql_bytes=1 << 10,
+    max_sql_value_bytes=1 << 10,
+    max_sql_rows=10,
+    max_sql_result_bytes=1 << 10,
 )
 
 

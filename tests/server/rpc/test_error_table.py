@@ -30,6 +30,12 @@ ELSEWHERE = {
     "STORAGE_CORRUPT": "test_faults",
     "INTERNAL_ERROR": "test_faults",
     "DEADLINE_PASSED": "test_deadlines",
+    "INVALID_STATEMENT": "test_sql",
+    "SQL_ERROR": "test_sql",
+    "SQL_CONSTRAINT": "test_sql",
+    "SQL_NOT_ALLOWED": "test_sql",
+    "SQL_TOO_LARGE": "test_hostile_sql",
+    "RESULT_TOO_LARGE": "test_sql",
 }
 
 

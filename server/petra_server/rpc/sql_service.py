@@ -1,0 +1,122 @@
+"""SqlService: each method is decode, ask, encode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+
+from petra.v1 import sql_pb2 as pb
+from petra_server.actor.asking import Waiter
+from petra_server.actor.operations import Query, QueryReply
+from petra_server.actor.plans import Plan
+from petra_server.actor.router import Router
+from petra_server.actor.sql_streams import Streams
+from petra_server.errors import Refusal, deadline_passed
+from petra_server.faults import internal_error
+from petra_server.rpc.admission import Admission
+from petra_server.rpc.parsing import parse
+from petra_server.rpc.requests import Requests
+from petra_server.rpc.statements import cells_message, column_messages, query_plan
+from petra_server.rpc.status import abort
+from petra_server.rpc.storage_service import method_of
+from petra_server.rpc.unary import unary_handler
+from petra_server.sql.statements import NO_RESULT
+
+SERVICE = pb.DESCRIPTOR.services_by_name["SqlService"].full_name
+
+_Context = grpc.aio.ServicerContext[bytes, bytes]
+
+
+class SqlService:
+    """The handlers of the service."""
+
+    def __init__(self, router: Router, requests: Requests, admission: Admission, streams: Streams) -> None:
+        self._router = router
+        self._requests = requests
+        self._admission = admission
+        self._streams = streams
+        self._loop = asyncio.get_running_loop()
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """For `grpc.aio.Server.add_generic_rpc_handlers`."""
+        execute = method_of(self._router, self._requests.execute)
+        handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
+            "Execute": unary_handler(pb.ExecuteRequest, execute, self._admission),
+            "Query": grpc.unary_stream_rpc_method_handler(self._query),
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    async def _query(self, data: bytes, context: _Context) -> None:
+        try:
+            self._admission.begin()
+        except Refusal as refusal:
+            await abort(context, refusal)
+        try:
+            leave = self._admission.enter(context.peer(), len(data))
+            try:
+                async for part in self._answer(data, _deadline(context, self._loop)):
+                    await context.write(part.SerializeToString())
+            finally:
+                leave()
+        except Refusal as refusal:
+            await abort(context, refusal)
+        except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
+            await abort(context, internal_error("A Query failed."))
+        finally:
+            self._admission.end()
+
+    async def _answer(self, data: bytes, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
+        request = parse(pb.QueryRequest, data)
+        address, query = query_plan(self._requests.addresses, self._requests.checks, request)
+        assert address.owner is not None
+        waiter = Waiter()
+        waiter.submit(self._router, Plan([(address.owner, query)]), deadline=deadline)
+        reply = await waiter.reply()
+        assert isinstance(reply, QueryReply)
+        if reply.snapshot is None:
+            yield _whole(reply)
+            return
+        async for part in self._stream(query, reply, deadline):
+            yield part
+
+    async def _stream(self, query: Query, reply: QueryReply, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
+        assert reply.snapshot is not None
+        async with self._streams.open(query, reply.snapshot, deadline) as stream:
+            columns = column_messages(stream.columns)
+            while True:
+                cells = await stream.part()
+                if not cells.kinds:
+                    break
+                yield pb.QueryResponse(columns=columns, cells=cells_message(cells))
+                columns = []
+            figures, database_bytes = stream.end()
+            yield pb.QueryResponse(
+                columns=columns,
+                last=True,
+                rows_read=figures.rows_read,
+                duration_us=figures.duration_us,
+                database_bytes=database_bytes,
+            )
+
+
+def _whole(reply: QueryReply) -> pb.QueryResponse:
+    result = reply.result or NO_RESULT
+    return pb.QueryResponse(
+        columns=column_messages(result.columns),
+        cells=cells_message(result.cells),
+        last=True,
+        rows_read=result.rows_read,
+        duration_us=result.duration_us,
+        database_bytes=reply.database_bytes,
+    )
+
+
+def _deadline(context: _Context, loop: asyncio.AbstractEventLoop) -> float | None:
+    """In seconds of the loop's clock. Raises Refusal when it has passed."""
+    # The stubs do not know that it is None without a deadline.
+    remaining: float | None = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        raise deadline_passed()
+    return None if remaining is None else loop.time() + remaining
