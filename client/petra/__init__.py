@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from petra.sql import Column, DatabaseInfo, Result, Row, Statement
     from petra.sync import Client, Namespace, Object, Pipeline, Sql, Transaction
     from petra.transaction import AsyncTransaction
-    from petra.values import Codec, Encoding, Entry, JSONCodec, Throttled
+    from petra.values import Codec, Encoding, Entry, JSONCodec, RateLimit, Throttled
 
 __all__ = [
     "ActorInfo",
@@ -43,6 +43,7 @@ __all__ = [
     "Object",
     "PetraError",
     "Pipeline",
+    "RateLimit",
     "Result",
     "Row",
     "ServerInfo",
@@ -65,7 +66,7 @@ _MODULES = {
     "sql": ("Column", "DatabaseInfo", "Result", "Row", "Statement"),
     "sync": ("Client", "Namespace", "Object", "Pipeline", "Sql", "Transaction"),
     "transaction": ("AsyncTransaction",),
-    "values": ("Codec", "Encoding", "Entry", "JSONCodec", "Throttled"),
+    "values": ("Codec", "Encoding", "Entry", "JSONCodec", "RateLimit", "Throttled"),
 }
 
 if not TYPE_CHECKING:

@@ -21,6 +21,7 @@ __all__ = [
     "Encoding",
     "Entry",
     "JSONCodec",
+    "RateLimit",
     "Seconds",
     "Throttled",
     "Value",
@@ -71,11 +72,24 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimit:
+    """A rate limit of `limit` a `period`. `burst` is how much GCRA allows at once (None: `limit`)."""
+
+    limit: int
+    period: Seconds
+    algorithm: Algorithm = "gcra"
+    burst: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Throttled:
     """The verdict of a rate limit; it is true when the call is allowed.
 
     `remaining` is what could be taken at once now. `retry_after` is in how many seconds the same cost is allowed, 0
     when it is now; `reset_after` is in how many seconds the limit is as if it had never been used.
+
+    Of several limits, `each` has the verdict of each, in their order, and the rest is about all of them: `limit`,
+    `remaining` and `reset_after` are those of the one with least left. Of one, `each` is empty.
     """
 
     allowed: bool
@@ -83,6 +97,7 @@ class Throttled:
     remaining: int
     retry_after: float
     reset_after: float
+    each: tuple[Throttled, ...] = ()
 
     def __bool__(self) -> bool:
         return self.allowed
