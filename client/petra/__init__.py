@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from petra.deferred import Deferred
     from petra.errors import PetraError, VersionConflict
     from petra.objects import AsyncNamespace, AsyncObject, AsyncPipeline
+    from petra.rows import AsyncRows
     from petra.server_info import ActorInfo, Limits, ServerInfo
     from petra.sql import Column, DatabaseInfo, Result, Row, Statement
-    from petra.sync import Client, Namespace, Object, Pipeline, Sql, Transaction
+    from petra.sync import Client, Namespace, Object, Pipeline, Rows, Sql, Transaction
     from petra.transaction import AsyncTransaction
     from petra.values import Codec, Encoding, Entry, JSONCodec, RateLimit, Throttled
 
@@ -28,6 +29,7 @@ __all__ = [
     "AsyncNamespace",
     "AsyncObject",
     "AsyncPipeline",
+    "AsyncRows",
     "AsyncSql",
     "AsyncTransaction",
     "Client",
@@ -46,6 +48,7 @@ __all__ = [
     "RateLimit",
     "Result",
     "Row",
+    "Rows",
     "ServerInfo",
     "Sql",
     "Statement",
@@ -63,8 +66,9 @@ _MODULES = {
     "database": ("AsyncSql",),
     "objects": ("AsyncNamespace", "AsyncObject", "AsyncPipeline"),
     "server_info": ("ActorInfo", "Limits", "ServerInfo"),
+    "rows": ("AsyncRows",),
     "sql": ("Column", "DatabaseInfo", "Result", "Row", "Statement"),
-    "sync": ("Client", "Namespace", "Object", "Pipeline", "Sql", "Transaction"),
+    "sync": ("Client", "Namespace", "Object", "Pipeline", "Rows", "Sql", "Transaction"),
     "transaction": ("AsyncTransaction",),
     "values": ("Codec", "Encoding", "Entry", "JSONCodec", "RateLimit", "Throttled"),
 }

@@ -11,7 +11,7 @@ import pytest
 
 import petra
 from petra.objects import AsyncEntries
-from petra.sync import Client, Entries, Namespace, Object, Pipeline, Sql, Transaction
+from petra.sync import Client, Entries, Namespace, Object, Pipeline, Rows, Sql, Transaction
 
 PAIRS: list[tuple[type, type]] = [
     (petra.AsyncClient, Client),
@@ -19,6 +19,7 @@ PAIRS: list[tuple[type, type]] = [
     (petra.AsyncNamespace, Namespace),
     (petra.AsyncObject, Object),
     (petra.AsyncPipeline, Pipeline),
+    (petra.AsyncRows, Rows),
     (petra.AsyncSql, Sql),
     (petra.AsyncTransaction, Transaction),
 ]
@@ -28,6 +29,9 @@ NOT_ALIKE = {(petra.AsyncClient, "__doc__")}
 MIRRORED_NAMES = {
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",
+    "__aiter__": "__iter__",
+    "__anext__": "__next__",
+    "aclose": "close",
     "AsyncIterator": "Iterator",
     "BlockingBinding": "Binding",
     **{first.__name__: second.__name__ for first, second in PAIRS},

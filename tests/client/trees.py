@@ -9,12 +9,24 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, TypeVar, cast
 
-from petra import AsyncClient, AsyncPipeline, AsyncTransaction, Client, Object, Pipeline, Transaction
+from petra import (
+    AsyncClient,
+    AsyncPipeline,
+    AsyncRows,
+    AsyncSql,
+    AsyncTransaction,
+    Client,
+    Object,
+    Pipeline,
+    Rows,
+    Sql,
+    Transaction,
+)
 from petra.sync.objects import Entries
 
 T = TypeVar("T")
 
-_ITERATORS = frozenset({"list", "list_keys", "namespaces", "objects"})
+_ITERATORS = frozenset({"databases", "list", "list_keys", "namespaces", "objects"})
 _HANDLES = frozenset({"namespace", "object"})
 _END = object()
 
@@ -46,6 +58,11 @@ class _Handle:
     def pipeline(self) -> AsyncPipeline:
         return cast("AsyncPipeline", _Pipeline(self._handle.pipeline()))
 
+    @property
+    def sql(self) -> AsyncSql:
+        assert isinstance(self._handle, Object)
+        return cast("AsyncSql", _Sql(self._handle.sql))
+
     async def update(self, key: str, function: Callable[[Any], Any], **options: Any) -> Any:
         def call(value: Any) -> Any:
             made = function(value)
@@ -74,6 +91,43 @@ class _Pipeline:
 
     async def execute(self, **options: Any) -> list[Any]:
         return await asyncio.to_thread(self._pipeline.execute, **options)
+
+
+class _Sql:
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._sql, name)
+        return lambda *args, **options: asyncio.to_thread(attribute, *args, **options)
+
+    def query(self, *args: Any, **options: Any) -> AsyncRows:
+        return cast("AsyncRows", _Rows(self._sql.query(*args, **options)))
+
+
+class _Rows:
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def __aiter__(self) -> _Rows:
+        return self
+
+    async def __anext__(self) -> Any:
+        if (row := await asyncio.to_thread(next, self._rows, _END)) is _END:
+            raise StopAsyncIteration
+        return row
+
+    async def __aenter__(self) -> _Rows:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.aclose()
+
+    async def columns(self) -> Any:
+        return await asyncio.to_thread(self._rows.columns)
+
+    async def aclose(self) -> None:
+        await asyncio.to_thread(self._rows.close)
 
 
 class _Transaction:

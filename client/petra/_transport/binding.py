@@ -14,6 +14,7 @@ from petra._transport.calls import Call
 from petra._transport.ending import Ending
 from petra._transport.forks import forget_after_fork
 from petra._transport.link import LEAST_SECONDS, Link, parts
+from petra._transport.reading import Reading
 from petra._transport.requests import Bulk
 from petra._transport.target import Target
 from petra.errors import ClientClosed
@@ -103,6 +104,10 @@ class Binding:
     async def unary(self, path: str, request: bytes, timeout: float | None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing."""
         return await self.link.unary(path, request, timeout)
+
+    def reading(self, path: str, request: bytes, timeout: float | None) -> Reading:
+        """A call that changes nothing and has many answers; see its `next`."""
+        return Reading(self.link, path, request, self.timeout if timeout is None else timeout)
 
     async def connect(self, timeout: float | None) -> None:
         """Makes the connection now. Raises Unavailable when the first attempt fails."""

@@ -15,6 +15,7 @@ from petra._transport.calls import Call
 from petra._transport.forks import forget_after_fork
 from petra._transport.link import LEAST_SECONDS, Link, parts
 from petra._transport.portal import Portal, shared_portal
+from petra._transport.reading import Reading
 from petra._transport.requests import Bulk
 from petra._transport.target import Target
 from petra.errors import ClientClosed, InternalError
@@ -62,6 +63,14 @@ class BlockingBinding:
         """Makes a call of its own, outside the pipeline, that changes nothing."""
         link = self._current()
         return shared_portal.get().run(link.unary(path, request, timeout))
+
+    def reading(self, path: str, request: bytes, timeout: float | None) -> Reading:
+        """A call that changes nothing and has many answers; see `next`."""
+        return Reading(self._current(), path, request, self.timeout if timeout is None else timeout)
+
+    def next(self, reading: Reading) -> bytes | None:
+        """The next of the answers, or None after the last."""
+        return shared_portal.get().run(reading.next())
 
     def connect(self, timeout: float | None) -> None:
         """Makes the connection now. Raises Unavailable when the first attempt fails."""

@@ -91,8 +91,20 @@ class Channel:
         """Whether the peer takes no more streams on this connection; those under way go on."""
         return self._http2.draining is not None
 
-    def open(self, path: str, handler: StreamHandler, metadata: Sequence[tuple[str, str]] = ()) -> Stream:
-        """Begins a call. Raises Unavailable when the connection takes no more, ResourceExhausted when many wait."""
+    def open(
+        self,
+        path: str,
+        handler: StreamHandler,
+        metadata: Sequence[tuple[str, str]] = (),
+        *,
+        timeout: float | None = None,
+    ) -> Stream:
+        """Begins a call. Raises Unavailable when the connection takes no more, ResourceExhausted when many wait.
+
+        `timeout`, in seconds, is for the server to know; on this side it is the caller's affair.
+        """
+        if timeout is not None:
+            metadata = (("grpc-timeout", _timeout_text(timeout)), *metadata)
         try:
             return self._http2.open(path, handler, metadata)
         except ConnectionEnded as ended:
@@ -105,7 +117,7 @@ class Channel:
         if timeout <= 0:
             raise DeadlineExceeded(f"There is no time left to call {self.peer}.")
         answer = _Answer(self._loop.create_future())
-        stream = self.open(path, answer, (("grpc-timeout", _timeout_text(timeout)), *metadata))
+        stream = self.open(path, answer, metadata, timeout=timeout)
         late = GrpcStatus(DEADLINE_EXCEEDED, f"No answer from {self.peer} within {timeout:g} s.")
         timer = self._loop.call_later(timeout, answer.closed, late)
         try:

@@ -178,30 +178,48 @@ class Link:
         except TimeoutError:
             raise Unavailable(f"No connection to {self.target} in time.") from None
 
+    async def channel(self, deadline: float) -> Channel:
+        """The connection, for a call of its own. Raises Unavailable when there is none by the deadline."""
+        return await self._connector.get(deadline - self.loop.time())
+
     async def unary(self, path: str, request: bytes, timeout: float | None = None) -> bytes:
         """Makes a call of its own, outside the pipeline, that changes nothing and so may be made again."""
         seconds = self._timeout if timeout is None else timeout
         deadline = self.loop.time() + seconds
-        pause = _FIRST_PAUSE
+        attempts = 0
         while True:
-            channel = await self._connector.get(deadline - self.loop.time())
+            channel = await self.channel(deadline)
             try:
                 answer = await channel.unary(path, request, timeout=deadline - self.loop.time())
             except DeadlineExceeded:
                 raise DeadlineExceeded(f"No answer from {self.target} within {seconds:g} s.") from None
-            except Unavailable:
-                lasting = self._connector.last_error
-                if isinstance(lasting, _LASTING):
-                    raise copy(lasting) from None
-                if self._closed:
-                    raise ClientClosed("The client is closed.") from None
-                pause *= random.uniform(1, 2)  # noqa: S311 - it only spreads attempts
-                if self.loop.time() + pause >= deadline:
-                    raise
-                await asyncio.sleep(pause)
+            except Unavailable as error:
+                await self.before_next_attempt(error, attempts, deadline)
+                attempts += 1
             else:
-                self._connector.settled()
+                self.settled()
                 return answer
+
+    async def before_next_attempt(self, error: PetraError, attempts: int, deadline: float) -> None:
+        """Waits before a call of its own that failed so is made again. Raises why it is not to be made."""
+        lasting = self._connector.last_error
+        if isinstance(lasting, _LASTING):
+            raise copy(lasting) from None
+        if self._closed:
+            raise ClientClosed("The client is closed.") from None
+        pause = _pause(error, attempts)
+        if self.loop.time() + pause >= deadline:
+            raise error from None
+        await asyncio.sleep(pause)
+
+    def settled(self) -> None:
+        """The connection works."""
+        self._connector.settled()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed by its owner."""
+        return self._closed
 
     async def close(self) -> None:
         """Ends the connection, and answers every call that waits."""
@@ -371,9 +389,7 @@ class Link:
         if isinstance(error, Unavailable) and call.retry is Retry.NEVER:
             # A failed write or flush may have taken effect.
             return None
-        least = error.retry_after if isinstance(error, Overloaded) else None
-        pause = max(least or 0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(call.attempts, 10)))
-        pause *= random.uniform(1, 1.5)  # noqa: S311 - it only spreads attempts
+        pause = _pause(error, call.attempts)
         return pause if self.loop.time() + pause < call.deadline else None
 
     def _again(self, call: Call[Any]) -> None:
@@ -464,3 +480,10 @@ class Link:
         for call in old:
             self._finish(call, doubts.undecided(call, self._connector.last_error or Unavailable("It was refused.")))
         self._some_in_doubt = len(in_doubt) > len(old)
+
+
+def _pause(error: PetraError, attempts: int) -> float:
+    """The seconds before the next attempt: what the server says, or more with each failure."""
+    least = error.retry_after if isinstance(error, Overloaded) else None
+    pause: float = max(least or 0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(attempts, 10)))
+    return pause * random.uniform(1, 1.5)  # noqa: S311 - it only spreads attempts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from petra._transport.arguments import durability_number
@@ -74,21 +74,35 @@ def batch_messages(statements: Iterable[Given]) -> list[statements_pb2.Statement
 
 
 class QueryParts:
-    """Reads the parts of the answer to a Query, in their order."""
+    """The parts of the answer to a Query, read in their order."""
 
     def __init__(self) -> None:
         self.columns: tuple[Column, ...] | None = None
-        self.ended = False
+        # Those of the newest part that are not handed out.
+        self.rows: Iterator[Row] = iter(())
+        self._last = False
+        self.closed = False
 
-    def rows(self, data: bytes) -> list[Row]:
-        """The rows of the next part."""
+    def take(self, data: bytes | None) -> bool:
+        """Takes the next part, or None when there is none; returns whether there may be rows in it.
+
+        Raises InternalError for the end of a stream whose last part is missing.
+        """
+        if self.closed:
+            return False
+        if data is None:
+            self.close()
+            if not self._last:
+                raise InternalError("The server ended its rows before the last one.")
+            return False
         part = pb.QueryResponse.FromString(data)
         if self.columns is None:
             self.columns = columns_of(part.columns)
-        self.ended = part.last
-        return rows_of(self.columns, part.cells)
+        self._last = part.last
+        self.rows = iter(rows_of(self.columns, part.cells))
+        return True
 
-    def check_end(self) -> None:
-        """To be called when no part is left. Raises InternalError when the last one is missing."""
-        if not self.ended:
-            raise InternalError("The server ended its rows before the last one.")
+    def close(self) -> None:
+        """Drops what it holds. No row comes any more."""
+        self.closed = True
+        self.rows = iter(())

@@ -9,6 +9,7 @@ from petra._transport.calls import Address
 from petra._transport.sql_requests import SqlRequests
 from petra._transport.statements import Given
 from petra.sql import Params, Result, Row
+from petra.sync.rows import Rows
 from petra.values import Durability, Seconds, to_timeout
 
 
@@ -97,3 +98,12 @@ class Sql:
         """
         call = self._requests.batch(statements, durability)
         return self._binding.call(call, to_timeout(timeout))
+
+    def query(self, sql: str, params: Params = (), *, timeout: Seconds | None = None) -> Rows:
+        """The rows of a statement that only reads, however many they are, as an iterator that fetches them lazily.
+
+        They are those of one moment: what is written meanwhile is not among them. `timeout` is for all of them
+        together, from the first one on. Until a row was handed out the query is made again where that helps; an error
+        in the middle is raised there. A statement that writes is refused with SqlNotAllowed.
+        """
+        return Rows(self._binding, self._requests.query(sql, params), to_timeout(timeout))
