@@ -24,10 +24,11 @@ from petra_server.actor.sql_turns import SqlOptions
 from petra_server.actor.sweeper import Sweeper
 from petra_server.clock import Clock, SystemClock
 from petra_server.errors import StartupError, StorageFailed
+from petra_server.intake.admission import Admission
+from petra_server.intake.checks import Checks, Limits
+from petra_server.intake.pages import Pages
 from petra_server.rpc import admin_service, sql_service, storage_service
 from petra_server.rpc.admin_service import AdminService
-from petra_server.rpc.admission import Admission
-from petra_server.rpc.checks import Checks, Limits
 from petra_server.rpc.requests import Requests
 from petra_server.rpc.sql_service import SqlService
 from petra_server.rpc.storage_service import StorageService
@@ -73,11 +74,15 @@ class Server:
             max_namespace_bytes=settings.max_namespace_bytes,
             max_object_bytes=settings.max_object_bytes,
         )
-        requests = Requests(self.addresses, Checks(_limits(settings)))
+        checks = Checks(_limits(settings))
+        requests = Requests(self.addresses, checks)
+        pages = Pages(self.addresses, checks, self.router)
         self._admission = admission = Admission(
             max_connection_bytes=settings.max_connection_bytes, max_server_bytes=settings.max_server_bytes
         )
-        self._storage = StorageService(self.router, requests, admission, max_stream_bytes=settings.max_stream_bytes)
+        self._storage = StorageService(
+            self.router, requests, pages, admission, max_stream_bytes=settings.max_stream_bytes
+        )
         self.sweeper = Sweeper(
             self.router,
             self._partition.disk,

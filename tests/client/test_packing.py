@@ -30,8 +30,8 @@ from petra_server.actor.operations import (
     TouchReply,
 )
 from petra_server.errors import Reason, Refusal
+from petra_server.intake.checks import Checks, Limits
 from petra_server.rpc.answers import Answers
-from petra_server.rpc.checks import Checks, Limits
 from petra_server.rpc.columns import Columns
 from petra_server.rpc.requests import Requests as ServerRequests
 from petra_server.storage.keys import entry_prefix

@@ -14,7 +14,7 @@ from petra_server.actor.operations import Execute, ExecuteReply
 from petra_server.actor.router import Router
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal
-from petra_server.rpc.admission import Admission
+from petra_server.intake.admission import Admission
 from petra_server.rpc.requests import Requests
 from petra_server.rpc.unary import unary_handler
 from petra_server.sql.databases import memory_used

@@ -29,10 +29,11 @@ from petra_server.actor.operations import GetReply, Reply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.faults import internal_error
-from petra_server.rpc.admission import UNCOUNTED_BYTES, Account
+from petra_server.intake.admission import UNCOUNTED_BYTES, Account
+from petra_server.intake.pages import Pages
 from petra_server.rpc.answers import ITEM_BYTES, Answers
 from petra_server.rpc.columns import Columns, Row
-from petra_server.rpc.listings import Listings
+from petra_server.rpc.listings import list_entries
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.reads import Found, read_at_once
 from petra_server.rpc.requests import Prepared, Requests
@@ -55,7 +56,7 @@ class PipelineStream:
         context: grpc.aio.ServicerContext[bytes, bytes],
         router: Router,
         requests: Requests,
-        listings: Listings,
+        pages: Pages,
         account: Account,
         *,
         max_stream_bytes: int,
@@ -64,7 +65,7 @@ class PipelineStream:
         self._context = context
         self._router = router
         self._requests = requests
-        self._listings = listings
+        self._pages = pages
         self._account = account
         self._max_stream_bytes = max_stream_bytes
         self._message_bytes = min(_MESSAGE_BYTES, requests.checks.limits.max_message_bytes)
@@ -232,7 +233,7 @@ class PipelineStream:
     async def _list(self, op_id: int, request: pb.ListRequest, deadline: float | None, size_bytes: int) -> None:
         outcome: bytes | Refusal
         try:
-            outcome = (await self._listings.list(request, deadline=deadline)).SerializeToString()
+            outcome = (await list_entries(self._pages, request, deadline=deadline)).SerializeToString()
         except Refusal as refusal:
             outcome = refusal
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told

@@ -30,6 +30,8 @@ from petra_server.actor.operations import (
     Step,
     StepReply,
     Throttle,
+    ThrottleAll,
+    ThrottleAllReply,
     ThrottleReply,
     TouchReply,
     Transact,
@@ -37,7 +39,7 @@ from petra_server.actor.operations import (
 )
 from petra_server.actor.plans import Plan
 from petra_server.errors import Reason, Refusal
-from petra_server.rpc.checks import Checks
+from petra_server.intake.checks import Checks
 from petra_server.rpc.statements import execute_plan, execute_response, statement, statement_result
 from petra_server.sql.statements import Statement, StatementResult
 from petra_server.storage.keys import page_prefix
@@ -113,9 +115,11 @@ class Requests:
     def throttle(self, request: pb.ThrottleRequest) -> Prepared:
         address = self.addresses.find(request.namespace, request.object)
         key = self.checks.key(request.key)
+        several = bool(request.limits)
+        operation = (self._throttle_all if several else self._throttle_operation)(address, key, request)
         return Prepared(
-            Plan([(address.actor_of(key), self._throttle_operation(address, key, request))]),
-            throttle_response,
+            Plan([(address.actor_of(key), operation)]),
+            throttle_all_response if several else throttle_response,
             self.checks.sync_of_throttle(request.durability),
             address.prefix,
             self.checks.request_id(request.request_id),
@@ -139,11 +143,7 @@ class Requests:
             try:
                 key = checks.key(item.key)
                 if address.owner is None and item.HasField("if_version"):
-                    raise Refusal(
-                        Reason.INVALID_CONDITION,
-                        "if_version in SetMany needs an object: flat keys do not change together. Name one or use Set.",
-                        field="if_version",
-                    )
+                    checks.condition_of_many(address)
                 items.append(self._set_item(address, key, item))
             except Refusal as refusal:
                 raise refusal.within(f"items[{index}]") from None
@@ -255,6 +255,12 @@ class Requests:
             address, key, item.algorithm, item.limit, item.period_ms, item.burst, item.cost, item.peek
         )
 
+    def _throttle_all(self, address: Address, key: bytes, request: pb.ThrottleRequest) -> ThrottleAll:
+        if request.algorithm or request.limit or request.period_ms or request.burst:
+            raise Refusal(Reason.INVALID_THROTTLE, "Give one limit, or several in limits, not both.", field="limits")
+        limits = [(each.algorithm, each.limit, each.period_ms, each.burst) for each in request.limits]
+        return self.checks.throttle_all(address, key, limits, request.cost, request.peek)
+
     def _transact_response(self, cut: int, steps: tuple[Step, ...], reply: TransactReply) -> pb.TransactResponse:
         budget = AnswerBudget(self.checks.answer_bytes)
         for key, record in reply.conflicts:
@@ -324,6 +330,18 @@ def throttle_response(reply: ThrottleReply) -> pb.ThrottleResponse:
         remaining=reply.remaining,
         retry_after_ms=reply.retry_after_ms,
         reset_after_ms=reply.reset_after_ms,
+    )
+
+
+def throttle_all_response(reply: ThrottleAllReply) -> pb.ThrottleResponse:
+    tightest = min(reply.each, key=lambda each: (each.remaining, -each.reset_after_ms))
+    return pb.ThrottleResponse(
+        allowed=all(each.allowed for each in reply.each),
+        limit=tightest.limit,
+        remaining=tightest.remaining,
+        retry_after_ms=max(each.retry_after_ms for each in reply.each),
+        reset_after_ms=tightest.reset_after_ms,
+        each=map(throttle_response, reply.each),
     )
 
 

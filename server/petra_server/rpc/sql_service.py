@@ -15,7 +15,7 @@ from petra_server.actor.router import Router
 from petra_server.actor.sql_streams import Streams
 from petra_server.errors import Refusal, deadline_passed
 from petra_server.faults import internal_error
-from petra_server.rpc.admission import Admission
+from petra_server.intake.admission import Admission
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.requests import Requests
 from petra_server.rpc.statements import cells_message, column_messages, query_plan
@@ -83,7 +83,7 @@ class SqlService:
 
     async def _stream(self, query: Query, reply: QueryReply, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
         assert reply.snapshot is not None
-        async with self._streams.open(query, reply.snapshot, deadline) as stream:
+        async with self._streams.open(query, reply.snapshot, reply.now_ms, deadline) as stream:
             columns = column_messages(stream.columns)
             while True:
                 cells = await stream.part()

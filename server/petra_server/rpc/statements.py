@@ -7,27 +7,15 @@ from petra_server.actor.addresses import Address, Addresses
 from petra_server.actor.operations import Execute, ExecuteReply, Query
 from petra_server.actor.plans import Plan
 from petra_server.errors import Reason, Refusal
-from petra_server.rpc.checks import Checks
+from petra_server.intake.checks import Checks
 from petra_server.sql.cells import Cells
 from petra_server.sql.statements import Column, Statement, StatementResult
 from petra_server.storage.keys import page_prefix
 
 
-def object_address(addresses: Addresses, namespace: str, object_name: str) -> Address:
-    """The address of an object. Raises Refusal INVALID_OBJECT when there is none."""
-    address = addresses.find(namespace, object_name)
-    if address.owner is None:
-        raise Refusal(
-            Reason.INVALID_OBJECT,
-            "A database belongs to an object: only what is in one object changes together. Name one.",
-            field="object",
-        )
-    return address
-
-
 def execute_plan(addresses: Addresses, checks: Checks, request: sql_pb2.ExecuteRequest) -> tuple[Address, Plan]:
     """Raises Refusal."""
-    address = object_address(addresses, request.namespace, request.object)
+    address = checks.database(addresses.find(request.namespace, request.object))
     checks.batch(len(request.statements), "statements")
     statements = []
     for index, message in enumerate(request.statements):
@@ -41,7 +29,7 @@ def execute_plan(addresses: Addresses, checks: Checks, request: sql_pb2.ExecuteR
 
 def query_plan(addresses: Addresses, checks: Checks, request: sql_pb2.QueryRequest) -> tuple[Address, Query]:
     """Raises Refusal."""
-    address = object_address(addresses, request.namespace, request.object)
+    address = checks.database(addresses.find(request.namespace, request.object))
     try:
         asked = statement(request.statement, checks)
         if asked.times != 1:
@@ -53,15 +41,7 @@ def query_plan(addresses: Addresses, checks: Checks, request: sql_pb2.QueryReque
 
 def statement(message: statements_pb2.Statement, checks: Checks) -> Statement:
     """Raises Refusal."""
-    limit = checks.limits.max_sql_bytes
-    # The text is measured only if it could be too long.
-    if 4 * len(message.sql) > limit and len(message.sql.encode()) > limit:
-        raise Refusal(
-            Reason.SQL_TOO_LARGE,
-            f"The text has {len(message.sql.encode())} bytes, and {limit} are allowed."
-            " Send values as parameters, and several statements as such.",
-            field="sql",
-        )
+    checks.sql(message.sql)
     parameters = message.parameters
     columns = Cells(parameters.kinds[:], parameters.integers, parameters.doubles, parameters.texts, parameters.blobs)
     try:

@@ -13,8 +13,9 @@ from petra_server.actor.asking import Waiter
 from petra_server.actor.operations import GetReply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
-from petra_server.rpc.admission import Admission
-from petra_server.rpc.listings import Listings
+from petra_server.intake.admission import Admission
+from petra_server.intake.pages import Pages
+from petra_server.rpc.listings import list_entries
 from petra_server.rpc.pipeline import PipelineStream
 from petra_server.rpc.requests import Prepared, Requests, get_response
 from petra_server.rpc.status import abort
@@ -27,10 +28,12 @@ SERVICE = pb.DESCRIPTOR.services_by_name["StorageService"].full_name
 class StorageService:
     """The handlers of the service, and its open streams."""
 
-    def __init__(self, router: Router, requests: Requests, admission: Admission, *, max_stream_bytes: int) -> None:
+    def __init__(
+        self, router: Router, requests: Requests, pages: Pages, admission: Admission, *, max_stream_bytes: int
+    ) -> None:
         self._router = router
         self._requests = requests
-        self._listings = Listings(requests, router)
+        self._pages = pages
         self._admission = admission
         self._max_stream_bytes = max_stream_bytes
         self._streams: set[PipelineStream] = set()
@@ -81,7 +84,7 @@ class StorageService:
         return method_of(self._router, decode)
 
     async def _list(self, request: pb.ListRequest, deadline: float | None) -> pb.ListResponse:
-        return await self._listings.list(request, deadline=deadline)
+        return await list_entries(self._pages, request, deadline=deadline)
 
     async def _pipeline(self, _: object, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
         try:
@@ -90,7 +93,7 @@ class StorageService:
             await abort(context, refusal)
         account = self._admission.open_account(context.peer())
         stream = PipelineStream(
-            context, self._router, self._requests, self._listings, account, max_stream_bytes=self._max_stream_bytes
+            context, self._router, self._requests, self._pages, account, max_stream_bytes=self._max_stream_bytes
         )
         self._streams.add(stream)
         try:

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from petra_server.errors import Refusal, deadline_passed
 from petra_server.faults import internal_error
-from petra_server.rpc.admission import UNCOUNTED_BYTES, Admission
+from petra_server.intake.admission import UNCOUNTED_BYTES, Admission
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.status import abort
 

@@ -18,7 +18,7 @@ from petra_server.actor.operations import (
     Touch,
 )
 from petra_server.errors import Reason, Refusal
-from petra_server.rpc.checks import Checks, Limits
+from petra_server.intake.checks import Checks, Limits
 from petra_server.rpc.columns import Columns
 from petra_server.rpc.requests import Requests
 from petra_server.storage.keys import entry_prefix

@@ -13,7 +13,7 @@ from petra.v1 import storage_pb2 as pb
 from petra_server.actor import handlers
 from petra_server.actor.operations import Delete, Operation, Reply
 from petra_server.errors import StorageFailed
-from petra_server.rpc import listings as rpc_listings
+from petra_server.intake import pages as intake_pages
 from petra_server.rpc import requests as rpc_requests
 from petra_server.storage.batch import Batch
 from petra_server.storage.engine import Engine
@@ -89,7 +89,7 @@ def test_fault_keeps_nobody_in_the_queue_waiting(monkeypatch: pytest.MonkeyPatch
 def test_fault_in_writing_an_answer_is_that_of_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     """The stream goes on, and so does everyone whose answers left with the same flush."""
     monkeypatch.setattr(rpc_requests, "set_many_response", _broken)
-    monkeypatch.setattr(rpc_listings, "list_page", _broken)
+    monkeypatch.setattr(intake_pages, "list_page", _broken)
     faulty: list[Request] = [
         pb.SetManyRequest(object=OBJECT, items=[pb.SetItem(key="many")]),
         pb.SetManyRequest(items=[pb.SetItem(key=f"flat{number}") for number in range(20)]),

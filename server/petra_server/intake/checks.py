@@ -7,15 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from petra_server.actor.addresses import Address
-from petra_server.actor.operations import Algorithm, Delete, Get, Increment, Set, Throttle, Touch
+from petra_server.actor.operations import Algorithm, Delete, Get, Increment, Set, Throttle, ThrottleAll, Touch
 from petra_server.actor.throttle import MAX_BUSY_MS
 from petra_server.errors import Reason, Refusal, shortened
 from petra_server.storage.records import ENCODING_BYTES, ENCODING_JSON
 
 MAX_TTL_MS = 100 * 366 * 24 * 3_600_000
 MAX_PERIOD_MS = 366 * 24 * 3_600_000
+# Of one key. A state is read and written whole, and nobody needs a limit for every unit of time.
+MAX_LIMITS = 16
 MAX_REQUEST_ID_BYTES = 32
 DEFAULT_PAGE_ENTRIES = 1_000
 # What a response message needs beside the values in it.
@@ -25,6 +28,9 @@ _ENCODINGS = {0: ENCODING_BYTES, 1: ENCODING_BYTES, 2: ENCODING_JSON}
 _SYNC = {0: True, 1: True, 2: False}
 _SYNC_OF_THROTTLE = {0: False, 1: True, 2: False}
 _ALGORITHMS = {0: Algorithm.GCRA, **{int(algorithm): algorithm for algorithm in Algorithm}}
+
+# Algorithm, limit, period_ms and burst of one of several limits.
+LimitFields: TypeAlias = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +155,39 @@ class Checks:
             )
         return limit or min(DEFAULT_PAGE_ENTRIES, self.limits.max_page_entries)
 
+    def sql(self, text: str) -> None:
+        """The text of a statement."""
+        limit = self.limits.max_sql_bytes
+        # It is measured only if it could be too long.
+        if 4 * len(text) > limit and len(text.encode()) > limit:
+            raise Refusal(
+                Reason.SQL_TOO_LARGE,
+                f"The text has {len(text.encode())} bytes, and {limit} are allowed."
+                " Send values as parameters, and several statements as such.",
+                field="sql",
+            )
+
+    @staticmethod
+    def database(address: Address) -> Address:
+        """An address that has a database."""
+        if address.owner is None:
+            raise Refusal(
+                Reason.INVALID_OBJECT,
+                "A database belongs to an object: only what is in one object changes together. Name one.",
+                field="object",
+            )
+        return address
+
+    @staticmethod
+    def condition_of_many(address: Address) -> None:
+        """For an item of SetMany that has a condition."""
+        if address.owner is None:
+            raise Refusal(
+                Reason.INVALID_CONDITION,
+                "if_version in SetMany needs an object: flat keys do not change together. Name one or use Set.",
+                field="if_version",
+            )
+
     # Operations.
 
     def get(self, address: Address, key: bytes) -> Get:
@@ -230,6 +269,23 @@ class Checks:
                 f"cost is {cost}, and no more than {capacity} can be allowed at once. Lower it, or raise the limit.",
             )
         return Throttle(address.prefix + key, known, limit, period_ms, burst, cost, peek)
+
+    def throttle_all(
+        self, address: Address, key: bytes, limits: Sequence[LimitFields], cost: int, peek: bool
+    ) -> ThrottleAll:
+        """`limits` is not empty."""
+        if len(limits) > MAX_LIMITS:
+            raise _bad_throttle("limits", f"There are {len(limits)} limits, and a key has {MAX_LIMITS} at most.")
+        checked = []
+        for index, fields in enumerate(limits):
+            try:
+                checked.append(self.throttle(address, key, *fields, cost, peek))
+            except Refusal as refusal:
+                # The cost is that of the whole.
+                raise refusal if refusal.field == "cost" else refusal.within(f"limits[{index}]") from None
+        if len({(limit.algorithm, limit.period_ms) for limit in checked}) < len(checked):
+            raise _bad_throttle("limits", "Two limits have the same algorithm and period. Leave the larger one out.")
+        return ThrottleAll(address.prefix + key, tuple(checked), peek)
 
 
 def _bad_throttle(field: str, message: str) -> Refusal:

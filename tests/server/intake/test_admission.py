@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from petra_server.errors import Reason, Refusal
-from petra_server.rpc.admission import Admission
+from petra_server.intake.admission import Admission
 
 
 @pytest.fixture
