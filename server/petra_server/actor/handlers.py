@@ -38,13 +38,15 @@ from petra_server.actor.operations import (
     Sweep,
     SweepReply,
     Throttle,
+    ThrottleAll,
+    ThrottleAllReply,
     ThrottleReply,
     Touch,
     TouchReply,
     Transact,
     TransactReply,
 )
-from petra_server.actor.throttle import throttle
+from petra_server.actor.throttle import NewState, throttle, throttle_all
 from petra_server.actor.turn import NeedsSql, Turn
 from petra_server.errors import Reason, Refusal, StorageCorrupt, shortened
 from petra_server.sql.statements import NO_RESULT, Outcome, Statement, StatementResult
@@ -201,12 +203,22 @@ def _touch(turn: Turn, operation: Touch) -> TouchReply:
 def _throttle(turn: Turn, operation: Throttle) -> ThrottleReply:
     present = turn.read(operation.key)
     reply, state = throttle(None if present is None else present.value, operation, turn.now_ms)
+    _charge(turn, operation.key, state)
+    return reply
+
+
+def _throttle_all(turn: Turn, operation: ThrottleAll) -> ThrottleAllReply:
+    present = turn.read(operation.key)
+    reply, state = throttle_all(None if present is None else present.value, operation, turn.now_ms)
+    _charge(turn, operation.key, state)
+    return reply
+
+
+def _charge(turn: Turn, key: bytes, state: NewState | None) -> None:
     if state is None:
         turn.applied = False
     else:
-        record = Record(turn.next_version(), state.expires_at_ms, ENCODING_BYTES, state.value)
-        turn.write(operation.key, record)
-    return reply
+        turn.write(key, Record(turn.next_version(), state.expires_at_ms, ENCODING_BYTES, state.value))
 
 
 def _transact(turn: Turn, operation: Transact) -> TransactReply:
@@ -267,7 +279,7 @@ def _execute(turn: Turn, operation: Execute) -> ExecuteReply:
 def _query(turn: Turn, operation: Query) -> QueryReply:
     outcome = _keep_sql(turn, operation.database, turn.take_sql())
     result = outcome.results[0] if outcome.results else None
-    return QueryReply(result, outcome.database_bytes, None)
+    return QueryReply(result, outcome.database_bytes, None, turn.now_ms)
 
 
 def _keep_sql(turn: Turn, database: bytes, outcome: Outcome | None) -> Outcome:
@@ -383,6 +395,7 @@ HANDLERS: dict[type[Operation], Callable[[Turn, Any], Any]] = {
     Increment: _increment,
     Touch: _touch,
     Throttle: _throttle,
+    ThrottleAll: _throttle_all,
     Transact: _transact,
     Execute: _execute,
     Query: _query,

@@ -65,6 +65,17 @@ class Throttle(NamedTuple):
     peek: bool = False
 
 
+class ThrottleAll(NamedTuple):
+    """Several limits under one key, charged together or not at all. They agree in key, cost and peek.
+
+    No two have the same algorithm and period.
+    """
+
+    key: bytes
+    limits: tuple[Throttle, ...]
+    peek: bool = False
+
+
 # What an entry takes of a message beside its key and value (tags, lengths, encoding, version and expiry), and the most
 # that an answer without one takes.
 ENTRY_MESSAGE_BYTES = 64
@@ -188,17 +199,28 @@ class Sweep(NamedTuple):
 
 
 Operation: TypeAlias = (
-    KeyStep | GetMany | SetMany | DeleteMany | Transact | Execute | Query | Scan | ScanNames | Clear | Sweep
+    KeyStep
+    | ThrottleAll
+    | GetMany
+    | SetMany
+    | DeleteMany
+    | Transact
+    | Execute
+    | Query
+    | Scan
+    | ScanNames
+    | Clear
+    | Sweep
 )
 
 _MUTATIONS: frozenset[type[Operation]] = frozenset(
-    (Set, Delete, Increment, Touch, Throttle, SetMany, DeleteMany, Transact, Clear)
+    (Set, Delete, Increment, Touch, Throttle, ThrottleAll, SetMany, DeleteMany, Transact, Clear)
 )
 
 
 def mutates(operation: Operation) -> bool:
     """Whether a client asks for a change. The sweeper's changes are nobody's wish; what SQL does shows as it runs."""
-    return type(operation) in _MUTATIONS and not (isinstance(operation, Throttle) and operation.peek)
+    return type(operation) in _MUTATIONS and not (isinstance(operation, Throttle | ThrottleAll) and operation.peek)
 
 
 def weight(operation: Operation) -> int:
@@ -253,6 +275,12 @@ class ThrottleReply(NamedTuple):
     reset_after_ms: int
 
 
+class ThrottleAllReply(NamedTuple):
+    """One for each limit, in order. The call may go on when all of them allow it."""
+
+    each: tuple[ThrottleReply, ...]
+
+
 class GetManyReply(NamedTuple):
     """One for each key, in order."""
 
@@ -297,11 +325,12 @@ class ExecuteReply(NamedTuple):
 
 
 class QueryReply(NamedTuple):
-    """The result when it is small; else None, and a snapshot of the family to run the query on once more."""
+    """The result when it is small; else None, and a snapshot of the family for another run, as of then."""
 
     result: StatementResult | None
     database_bytes: int
     snapshot: Snapshot | None
+    now_ms: int
 
 
 class ScanReply(NamedTuple):
@@ -320,6 +349,7 @@ class ScanNamesReply(NamedTuple):
 
 Reply: TypeAlias = (
     KeyStepReply
+    | ThrottleAllReply
     | GetManyReply
     | SetManyReply
     | CountReply

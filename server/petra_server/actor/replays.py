@@ -26,6 +26,8 @@ from petra_server.actor.operations import (
     SetManyReply,
     SetReply,
     Throttle,
+    ThrottleAll,
+    ThrottleAllReply,
     ThrottleReply,
     Touch,
     TouchReply,
@@ -52,12 +54,27 @@ _REPLY_TYPES: dict[int, Any] = {
     12: StatementResult,
     13: Column,
     14: Cells,
+    15: ThrottleAllReply,
 }
 _REPLY_CODES = {kind: code for code, kind in _REPLY_TYPES.items()}
 _OPERATION_CODES: dict[Any, int] = {
     kind: code
     for code, kind in enumerate(
-        (Set, Delete, Increment, Touch, Throttle, Get, SetMany, DeleteMany, Transact, Execute, Statement), start=1
+        (
+            Set,
+            Delete,
+            Increment,
+            Touch,
+            Throttle,
+            Get,
+            SetMany,
+            DeleteMany,
+            Transact,
+            Execute,
+            Statement,
+            ThrottleAll,
+        ),
+        start=1,
     )
 }
 # The replies of single steps hold no tuples; they are the many.

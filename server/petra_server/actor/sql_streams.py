@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple, TypeVar
 
 from petra_server.actor.operations import Query
-from petra_server.actor.sql_turns import reader, time_up
+from petra_server.actor.sql_turns import readers, time_up
 from petra_server.errors import Reason, Refusal
 from petra_server.sql.cells import Cells
 from petra_server.sql.database import Database, Stop
@@ -45,7 +45,9 @@ class Streams:
         self._closed = False
 
     @asynccontextmanager
-    async def open(self, query: Query, snapshot: Snapshot, deadline: float | None) -> AsyncIterator[Stream]:
+    async def open(
+        self, query: Query, snapshot: Snapshot, now_ms: int, deadline: float | None
+    ) -> AsyncIterator[Stream]:
         """A stream for as long as the block lasts. Raises Refusal."""
         if self._closed or len(self._open) >= self._max_streams:
             raise Refusal(
@@ -56,7 +58,7 @@ class Streams:
         stream = Stream(self._loop, self._pool, deadline, self._max_seconds)
         self._open.add(stream)
         try:
-            await stream.begin(lambda: self._databases.open(reader(snapshot, query.database)), query)
+            await stream.begin(lambda: self._databases.open(*readers(snapshot, query.database)), query, now_ms)
             yield stream
         finally:
             await asyncio.shield(stream.close())
@@ -97,13 +99,13 @@ class Stream:
         self._interrupting: asyncio.TimerHandle | None = None
         self.columns: tuple[Column, ...] = ()
 
-    async def begin(self, open_database: Callable[[], Database], query: Query) -> None:
+    async def begin(self, open_database: Callable[[], Database], query: Query, now_ms: int) -> None:
         """Raises Refusal."""
 
         def begin() -> tuple[Column, ...]:
             # In a thread.
             self._database = open_database()
-            return self._database.open_query(query.statement, self._stop)
+            return self._database.open_query(query.statement, self._stop, now_ms=now_ms)
 
         self.columns = await self._run(begin)
 

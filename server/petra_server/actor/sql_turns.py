@@ -37,12 +37,14 @@ from petra_server.errors import Reason, Refusal
 from petra_server.faults import internal_error
 from petra_server.sql.database import Database, Stop
 from petra_server.sql.databases import Databases
+from petra_server.sql.entries import ReadEntry
 from petra_server.sql.failures import Interrupted, no_writes
 from petra_server.sql.pages import ReadPage
 from petra_server.sql.statements import Outcome, SqlLimits, Statement
 from petra_server.storage.engine import Snapshot
-from petra_server.storage.keys import page_key
+from petra_server.storage.keys import KIND_ENTRY, page_key
 from petra_server.storage.partition import Partition
+from petra_server.storage.records import Record, unpack_record
 
 if TYPE_CHECKING:
     from petra_server.actor.router import Router
@@ -326,7 +328,11 @@ class SqlTurns:
             outcome = outcome._replace(snapshot=self._partition.engine.snapshot(group.actor.index))
         if not turn.sql_kept and (done.pages or done.gone_from):
             self._fail(group)
-        return outcome, turn.gate
+        generation = turn.gate
+        if done.saw_entries:
+            # As for all that reads more than single keys.
+            generation = max(generation, group.actor.written_generation)
+        return outcome, generation
 
     def _fail(self, group: _Group) -> None:
         """SQLite believes in what will not be stored."""
@@ -394,14 +400,19 @@ def time_up() -> Refusal:
     )
 
 
-def reader(family: Source | Snapshot, database: bytes) -> ReadPage:
-    """Reads the pages of a database."""
+def readers(family: Source | Snapshot, database: bytes) -> tuple[ReadPage, ReadEntry]:
+    """Reads the pages of a database, and the entries of its object."""
     get = family.get
+    entries = KIND_ENTRY + database[1:]
 
     def read(number: int) -> bytes | None:
         return get(page_key(database, number))
 
-    return read
+    def read_entry(key: bytes) -> Record | None:
+        data = get(entries + key)
+        return None if data is None else unpack_record(data)
+
+    return read, read_entry
 
 
 def _run_group(group: _Group, databases: Databases) -> None:
@@ -413,9 +424,9 @@ def _run_group(group: _Group, databases: Databases) -> None:
         database = None
         try:
             group.databases.add(job.database)
-            database = databases.take(job.database, reader(group.actor.family, job.database))
+            database = databases.take(job.database, *readers(group.actor.family, job.database))
             group.running = database
-            _run_job(job, database)
+            _run_job(job, database, group.now_ms)
         except Refusal as refusal:
             job.outcome = refusal
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
@@ -426,12 +437,16 @@ def _run_group(group: _Group, databases: Databases) -> None:
             return
 
 
-def _run_job(job: _Job, database: Database) -> None:
+def _run_job(job: _Job, database: Database, now_ms: int) -> None:
     """Raises Refusal, and faults."""
     while job.outcome is None:
         try:
             job.outcome = database.run(
-                job.statements, job.stop, read_only=job.read_only, max_result_bytes=job.result_bytes
+                job.statements,
+                job.stop,
+                now_ms=now_ms,
+                read_only=job.read_only,
+                max_result_bytes=job.result_bytes,
             )
         except Interrupted:
             if job.stop.requested:
@@ -440,5 +455,6 @@ def _run_job(job: _Job, database: Database) -> None:
         except Refusal as refusal:
             if not job.result_bytes or refusal.reason is not Reason.RESULT_TOO_LARGE:
                 raise
-            job.outcome = Outcome((), {}, 0, database.size_bytes, read_only=True)
+            # Its snapshot will show all entries.
+            job.outcome = Outcome((), {}, 0, database.size_bytes, read_only=True, saw_entries=True)
             job.overflowed = True

@@ -9,7 +9,8 @@ The fixed window counts in windows that begin at multiples of the period. The sl
 adds the part of the window before that still lies within the last period, as if its charges were spread evenly.
 
 On disk, big-endian, after the four bytes of the mark: GCRA: time (8), remainder (4), limit (4); windows: period (8),
-start of the window (8), count of the window before (8), count (8).
+start of the window (8), count of the window before (8), count (8). Several limits under one key are a mark of their
+own, and for each its period (8) and what it would be alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from petra_server.actor.operations import Algorithm, Throttle, ThrottleReply
+from petra_server.actor.operations import Algorithm, Throttle, ThrottleAll, ThrottleAllReply, ThrottleReply
 from petra_server.errors import Reason, Refusal
 
 # The longest that a limit may take to be free again: 100 years. Requests are checked against it.
@@ -25,7 +26,10 @@ MAX_BUSY_MS = 100 * 366 * 24 * 3_600_000
 _LARGEST_COUNT = 2**32
 
 _MARKS = {algorithm: b"\x00RL" + bytes((algorithm,)) for algorithm in Algorithm}
+# Of several limits; no algorithm has this number.
+_SEVERAL = b"\x00RL\xff"
 _MARK_BYTES = 4
+_PERIOD = struct.Struct(">Q")
 _GCRA = struct.Struct(">QII")
 _WINDOW = struct.Struct(">QQQQ")
 _STATE_BYTES = {
@@ -33,6 +37,7 @@ _STATE_BYTES = {
     Algorithm.FIXED_WINDOW: _MARK_BYTES + _WINDOW.size,
     Algorithm.SLIDING_WINDOW: _MARK_BYTES + _WINDOW.size,
 }
+_ALGORITHMS = {mark: algorithm for algorithm, mark in _MARKS.items()}
 
 
 class NewState(NamedTuple):
@@ -47,12 +52,35 @@ def throttle(state: bytes | None, request: Throttle, now_ms: int) -> tuple[Throt
 
     Raises Refusal NOT_A_THROTTLE when `state` was not made here.
     """
+    if state is not None and not _is_state(state, now_ms) and _parts(state, now_ms) is None:
+        raise _not_a_throttle()
+    return _decide(state, request, now_ms)
+
+
+def throttle_all(state: bytes | None, request: ThrottleAll, now_ms: int) -> tuple[ThrottleAllReply, NewState | None]:
+    """As `throttle`, of several limits. State of a single one begins anew."""
+    parts: dict[tuple[Algorithm, int], bytes] = {}
     if state is not None and not _is_state(state, now_ms):
-        raise Refusal(
-            Reason.NOT_A_THROTTLE,
-            "The key holds something else than the state of a rate limit. Use another key, or delete it first.",
-            field="key",
-        )
+        found = _parts(state, now_ms)
+        if found is None:
+            raise _not_a_throttle()
+        parts = found
+    asked = [(parts.get((limit.algorithm, limit.period_ms)), limit) for limit in request.limits]
+    replies = [_decide(part, limit._replace(peek=True), now_ms)[0] for part, limit in asked]
+    if request.peek or not all(reply.allowed for reply in replies):
+        return ThrottleAllReply(tuple(replies)), None
+    charged = [(limit, *_decide(part, limit, now_ms)) for part, limit in asked]
+    value = [_SEVERAL]
+    expires_at_ms = 0
+    for limit, _, new in charged:
+        # What is allowed is charged at least 1, so there is always something to keep.
+        assert new is not None
+        value += [_PERIOD.pack(limit.period_ms), new.value]
+        expires_at_ms = max(expires_at_ms, new.expires_at_ms)
+    return ThrottleAllReply(tuple(reply for _, reply, _ in charged)), NewState(b"".join(value), expires_at_ms)
+
+
+def _decide(state: bytes | None, request: Throttle, now_ms: int) -> tuple[ThrottleReply, NewState | None]:
     # State of another algorithm begins anew.
     if state is not None and not state.startswith(_MARKS[request.algorithm]):
         state = None
@@ -61,8 +89,36 @@ def throttle(state: bytes | None, request: Throttle, now_ms: int) -> tuple[Throt
     return _window(state, request, now_ms, sliding=request.algorithm is Algorithm.SLIDING_WINDOW)
 
 
+def _not_a_throttle() -> Refusal:
+    return Refusal(
+        Reason.NOT_A_THROTTLE,
+        "The key holds something else than the state of a rate limit. Use another key, or delete it first.",
+        field="key",
+    )
+
+
+def _parts(value: bytes, now_ms: int) -> dict[tuple[Algorithm, int], bytes] | None:
+    """The states of several limits by algorithm and period; None when the value was not made here."""
+    if not value.startswith(_SEVERAL):
+        return None
+    parts: dict[tuple[Algorithm, int], bytes] = {}
+    at = _MARK_BYTES
+    while at < len(value):
+        algorithm = _ALGORITHMS.get(value[at + _PERIOD.size : at + _PERIOD.size + _MARK_BYTES])
+        if algorithm is None:
+            return None
+        (period_ms,) = _PERIOD.unpack_from(value, at)
+        at += _PERIOD.size
+        part = value[at : at + _STATE_BYTES[algorithm]]
+        if not _is_state(part, now_ms):
+            return None
+        parts[algorithm, period_ms] = part
+        at += len(part)
+    return parts
+
+
 def _is_state(value: bytes, now_ms: int) -> bool:
-    """Whether a value was made here. Anyone can write anything under a key, so nothing in it is taken for granted."""
+    """Whether a value was made here of a single limit. Anyone can write anything under a key: it is looked at well."""
     for algorithm, size in _STATE_BYTES.items():
         if value.startswith(_MARKS[algorithm]) and len(value) == size:
             if algorithm is Algorithm.GCRA:

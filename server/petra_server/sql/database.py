@@ -18,6 +18,7 @@ import apsw
 
 from petra_server.errors import Reason, Refusal
 from petra_server.sql.cells import NO_CELLS, Cells, SqlValue, cells_of
+from petra_server.sql.entries import Entries, ReadEntry
 from petra_server.sql.failures import Interrupted, keeps_connection, no_writes, refusal_of
 from petra_server.sql.guards import BEGIN, COMMIT, ROLLBACK, Guard, limit_connection
 from petra_server.sql.pages import PAGE_BYTES, PageFile, ReadPage
@@ -48,10 +49,11 @@ class Stop:
 class Database:
     """An open database. Opening reads its first page."""
 
-    def __init__(self, read: ReadPage, limits: SqlLimits, *, cache_bytes: int) -> None:
+    def __init__(self, read: ReadPage, read_entry: ReadEntry, limits: SqlLimits, *, cache_bytes: int) -> None:
         self._limits = limits
         self._file = file = PageFile(read, max_write_bytes=limits.max_write_bytes)
         self._guard = Guard()
+        self._entries = Entries(read_entry)
         self._scratch = Scratch(limits.max_scratch_bytes)
         self._connection = connection = VFS.connect(file, statement_cache=_STATEMENT_CACHE)
         self._set_up(cache_bytes)
@@ -86,16 +88,19 @@ class Database:
         statements: Sequence[Statement],
         stop: Stop,
         *,
+        now_ms: int,
         read_only: Refusal | None = None,
         max_result_bytes: int = 0,
     ) -> Outcome:
         """Runs a list as one transaction. `read_only` is what statements that write are refused with.
 
+        Entries that have expired by `now_ms` are not there.
+
         `max_result_bytes` may be less than the limit; 0: the limit.
 
         Raises Refusal, with nothing changed; Interrupted when `stop` was requested; and any fault of ours.
         """
-        self._begin_list(stop, read_only, max_result_bytes)
+        self._begin_list(stop, now_ms, read_only, max_result_bytes)
         try:
             results = tuple([self._run_one(index, statement) for index, statement in enumerate(statements)])
             if self._guard.schema_changed:
@@ -119,14 +124,15 @@ class Database:
             self._file.size_bytes,
             read_only=not (self._wrote or pages),
             size_bytes=(max_result_bytes or self._limits.max_result_bytes) - self._left_bytes,
+            saw_entries=self._entries.seen,
         )
 
-    def open_query(self, statement: Statement, stop: Stop) -> tuple[Column, ...]:
+    def open_query(self, statement: Statement, stop: Stop, *, now_ms: int) -> tuple[Column, ...]:
         """Begins a query whose rows are taken with `take_rows`, and says what its columns are.
 
         Such a database is for this query alone: it ends with `close`. Raises as `run` does.
         """
-        self._begin_list(stop, no_writes())
+        self._begin_list(stop, now_ms, no_writes())
         part = self._part = _Part(self._connection)
         self._guard.enabled = True
         try:
@@ -174,8 +180,9 @@ class Database:
 
     # One list.
 
-    def _begin_list(self, stop: Stop, read_only: Refusal | None, max_result_bytes: int = 0) -> None:
+    def _begin_list(self, stop: Stop, now_ms: int, read_only: Refusal | None, max_result_bytes: int = 0) -> None:
         self._stop, self._read_only = stop, read_only
+        self._entries.now_ms, self._entries.seen = now_ms, False
         self._wrote = False
         self._left_rows = self._limits.max_rows
         self._left_bytes = max_result_bytes or self._limits.max_result_bytes
@@ -319,6 +326,7 @@ class Database:
             f" PRAGMA foreign_keys = ON; PRAGMA max_page_count = {limits.max_database_bytes // page_bytes};"
         ).fetchall()
         limit_connection(self._connection, limits)
+        self._entries.offer_to(self._connection)
         self._connection.limit(apsw.SQLITE_LIMIT_SCHEMA, _MAX_SCHEMA_OBJECTS)
 
 

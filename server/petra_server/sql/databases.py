@@ -12,6 +12,7 @@ from collections import OrderedDict
 import apsw
 
 from petra_server.sql.database import Database
+from petra_server.sql.entries import ReadEntry
 from petra_server.sql.pages import ReadPage
 from petra_server.sql.statements import SqlLimits
 
@@ -35,8 +36,8 @@ class Databases:
         self._idle_bytes = 0
         apsw.hard_heap_limit(memory_bytes)
 
-    def take(self, name: bytes, read: ReadPage) -> Database:
-        """The database of this name, opened over `read` when it is not open. Raises what `read` does."""
+    def take(self, name: bytes, read: ReadPage, read_entry: ReadEntry) -> Database:
+        """The database of this name, opened over what these read when it is not open. Raises what they do."""
         with self._lock:
             database = self._taken.get(name)
             if database is None:
@@ -45,7 +46,7 @@ class Databases:
                     self._idle_bytes -= database.memory_bytes
                     self._taken[name] = database
         if database is None:
-            database = self.open(read)
+            database = self.open(read, read_entry)
             with self._lock:
                 self._taken[name] = database
         return database
@@ -76,10 +77,10 @@ class Databases:
         if database is not None:
             database.close()
 
-    def open(self, read: ReadPage) -> Database:
+    def open(self, read: ReadPage, read_entry: ReadEntry) -> Database:
         """A database that is nobody else's; its owner closes it."""
         cache_bytes = max(_LEAST_CACHE_BYTES, self._budget_bytes // _CACHE_SHARE)
-        return Database(read, self._limits, cache_bytes=cache_bytes)
+        return Database(read, read_entry, self._limits, cache_bytes=cache_bytes)
 
     def close(self) -> None:
         """Closes all of them."""

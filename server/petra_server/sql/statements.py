@@ -84,3 +84,5 @@ class Outcome:
     read_only: bool
     # About how much the results take of a message.
     size_bytes: int = 0
+    # Whether they looked at entries of the object.
+    saw_entries: bool = False

@@ -9,6 +9,7 @@ import apsw
 from petra_server.errors import Refusal
 from petra_server.sql.database import Database, Stop
 from petra_server.sql.statements import Outcome, SqlLimits, Statement
+from petra_server.storage.records import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,12 @@ LIMITS = SqlLimits(
 )
 
 Row = tuple["SqlValue", ...]
+NOW_MS = 1_000_000
+
+
+def no_entries(key: bytes) -> Record | None:
+    """For a database whose object has none."""
+    return None
 
 
 class Box:
@@ -38,7 +45,7 @@ class Box:
         self.database = self._open()
 
     def _open(self) -> Database:
-        return Database(self.pages.get, self._limits, cache_bytes=self._cache_bytes)
+        return Database(self.pages.get, no_entries, self._limits, cache_bytes=self._cache_bytes)
 
     def reopen(self) -> None:
         """What a restart does, and what is done after a batch could not be stored."""
@@ -51,7 +58,7 @@ class Box:
     def try_run(self, *statements: Statement, store: bool = True) -> Outcome:
         """Runs a list. Raises what it raises; a database that is broken then is opened again."""
         try:
-            outcome = self.database.run(statements, Stop())
+            outcome = self.database.run(statements, Stop(), now_ms=NOW_MS)
         except Exception:
             if self.database.broken:
                 self.reopen()

@@ -16,7 +16,7 @@ from petra_server.sql.databases import Databases
 from petra_server.sql.failures import Interrupted
 from petra_server.sql.pages import PAGE_BYTES, database_bytes
 from petra_server.sql.statements import Statement
-from tests.server.sql.boxes import LIMITS, Box
+from tests.server.sql.boxes import LIMITS, NOW_MS, Box, no_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def test_what_was_not_stored_is_gone_after_opening_again(box: Box) -> None:
     box.try_run(Statement("INSERT INTO t VALUES (2)"), store=False)
     # Until then SQLite believes in it, and later lists see it.
     assert box.database.unstored
-    assert box.database.run(statements("SELECT a FROM t"), Stop()).results[0].rows == [(1,), (2,)]
+    assert box.database.run(statements("SELECT a FROM t"), Stop(), now_ms=NOW_MS).results[0].rows == [(1,), (2,)]
     box.reopen()
     assert box.rows("SELECT a FROM t") == [(1,)]
 
@@ -81,7 +81,7 @@ def test_a_failed_list_leaves_no_pages_and_a_database_that_goes_on(box: Box) -> 
     before = dict(box.pages)
     for texts in (("INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1)"), ("DROP TABLE t", "SELECT nothing")):
         with pytest.raises(Refusal):
-            box.database.run(statements(*texts), Stop())
+            box.database.run(statements(*texts), Stop(), now_ms=NOW_MS)
         assert not box.database.broken
         assert not box.database.unstored
     assert box.rows("SELECT a FROM t") == []
@@ -140,7 +140,9 @@ def test_a_statement_that_runs_can_be_interrupted(box: Box) -> None:
     thread = threading.Thread(target=interrupt_until_it_ends)
     thread.start()
     with pytest.raises(Interrupted):
-        box.database.run(statements("INSERT INTO t VALUES (1)", f"{ENDLESS} SELECT count(*) FROM n"), stop)
+        box.database.run(
+            statements("INSERT INTO t VALUES (1)", f"{ENDLESS} SELECT count(*) FROM n"), stop, now_ms=NOW_MS
+        )
     ended.set()
     thread.join()
     assert box.rows("SELECT a FROM t") == []
@@ -155,14 +157,16 @@ def test_a_page_that_cannot_be_read_is_told_and_the_database_given_up() -> None:
             raise StorageCorrupt("A stored record is damaged.")
         return pages.get(number)
 
-    database = Database(read, LIMITS, cache_bytes=256 << 10)
-    outcome = database.run(statements("CREATE TABLE t (a)", "INSERT INTO t VALUES (zeroblob(90000))"), Stop())
+    database = Database(read, no_entries, LIMITS, cache_bytes=256 << 10)
+    outcome = database.run(
+        statements("CREATE TABLE t (a)", "INSERT INTO t VALUES (zeroblob(90000))"), Stop(), now_ms=NOW_MS
+    )
     pages.update(outcome.pages)
     database.close()
     damaged.add(max(pages) - 1)
-    database = Database(read, LIMITS, cache_bytes=256 << 10)
+    database = Database(read, no_entries, LIMITS, cache_bytes=256 << 10)
     with pytest.raises(StorageCorrupt):
-        database.run(statements("SELECT a FROM t"), Stop())
+        database.run(statements("SELECT a FROM t"), Stop(), now_ms=NOW_MS)
     assert database.broken
     database.close()
 
@@ -209,24 +213,24 @@ def test_columns_of_values_must_fit_together() -> None:
 def test_the_open_databases_are_bounded_and_those_in_use_stay() -> None:
     stores: dict[bytes, dict[int, bytes]] = {b"%d" % number: {} for number in range(10)}
     databases = Databases(LIMITS, max_open=3, cache_bytes=8 << 20, memory_bytes=1 << 30)
-    held = databases.take(b"0", stores[b"0"].get)
+    held = databases.take(b"0", stores[b"0"].get, no_entries)
     for number in range(1, 10):
         name = b"%d" % number
-        database = databases.take(name, stores[name].get)
-        stores[name].update(database.run(statements("CREATE TABLE t (a)"), Stop()).pages)
+        database = databases.take(name, stores[name].get, no_entries)
+        stores[name].update(database.run(statements("CREATE TABLE t (a)"), Stop(), now_ms=NOW_MS).pages)
         databases.give_back(name, stored=True)
         assert databases.figures()[0] <= 3
-    assert databases.take(b"0", stores[b"0"].get) is held
-    last = databases.take(b"9", stores[b"9"].get)
-    assert last.run(statements("SELECT * FROM t"), Stop()).results[0].rows == []
+    assert databases.take(b"0", stores[b"0"].get, no_entries) is held
+    last = databases.take(b"9", stores[b"9"].get, no_entries)
+    assert last.run(statements("SELECT * FROM t"), Stop(), now_ms=NOW_MS).results[0].rows == []
     databases.give_back(b"9", stored=False)
-    assert databases.take(b"9", stores[b"9"].get) is last
+    assert databases.take(b"9", stores[b"9"].get, no_entries) is last
     # With pages that were not stored it is of no more use.
-    last.run(statements("CREATE TABLE u (a)"), Stop())
+    last.run(statements("CREATE TABLE u (a)"), Stop(), now_ms=NOW_MS)
     databases.give_back(b"9", stored=False)
-    again = databases.take(b"9", stores[b"9"].get)
+    again = databases.take(b"9", stores[b"9"].get, no_entries)
     assert again is not last
-    assert again.run(statements("SELECT name FROM sqlite_schema"), Stop()).results[0].rows == [("t",)]
+    assert again.run(statements("SELECT name FROM sqlite_schema"), Stop(), now_ms=NOW_MS).results[0].rows == [("t",)]
     databases.close()
 
 
@@ -234,11 +238,12 @@ def test_memory_bounds_the_open_databases() -> None:
     stores: dict[bytes, dict[int, bytes]] = {b"%d" % number: {} for number in range(20)}
     databases = Databases(LIMITS, max_open=100, cache_bytes=1 << 20, memory_bytes=1 << 30)
     for name, pages in stores.items():
-        database = databases.take(name, pages.get)
+        database = databases.take(name, pages.get, no_entries)
         pages.update(
             database.run(
                 statements("CREATE TABLE t (a)", f"INSERT INTO t {ENDLESS} SELECT zeroblob(4000) FROM n LIMIT 50"),
                 Stop(),
+                now_ms=NOW_MS,
             ).pages
         )
         databases.give_back(name, stored=True)
