@@ -12,7 +12,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 
 CLIENT = Path("client/petra")
@@ -44,8 +44,10 @@ _NAMES = {
     "__aiter__": "__iter__",
     "__anext__": "__next__",
 }
-_WORD = re.compile(r"\b(?:" + "|".join(_NAMES) + r")\b")
+_WORD = re.compile(r"\b(?:([Aa])n )?(" + "|".join(_NAMES) + r")\b")
 _KEYWORDS = re.compile(r"\b(?:async (?=def|with|for)|await )")
+# Where functions of users are decorated: `T | Awaitable[T]`, `Awaitable[T]` and `Coroutine[Any, Any, T]` are T.
+_PROMISES = re.compile(r"\b(?:(\w+) \| Awaitable\[\1\]|Awaitable\[(\w+)\]|Coroutine\[Any, Any, (\w+)\])")
 # Modules of the client that exist in both trees, by hand.
 _HAND_WRITTEN = ("client", "database", "objects", "rows", "transaction", "_waiting")
 
@@ -53,7 +55,9 @@ _HAND_WRITTEN = ("client", "database", "objects", "rows", "transaction", "_waiti
 def main(arguments: list[str]) -> int:
     """Writes the twins, or with `--check` compares them."""
     check = "--check" in arguments
-    wanted = {path: text for package in PACKAGES for path, text in twins(CLIENT / package)}
+    sources = {package: sorted((CLIENT / package).rglob("*.py")) for package in PACKAGES}
+    modules = {f"petra.{name}" for name in _HAND_WRITTEN}.union(*map(twinned, sources.values()))
+    wanted = {path: text for package in sources.values() for path, text in twins(package, modules)}
     present = {path for package in PACKAGES for path in (CLIENT / "sync" / package).rglob("*.py")}
     wrong = [path for path, text in wanted.items() if path not in present or path.read_text() != text]
     extra = sorted(present - set(wanted))
@@ -69,28 +73,38 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def twins(package: Path) -> Iterator[tuple[Path, str]]:
-    """The twins of a package, by their paths."""
-    sources = sorted(package.rglob("*.py"))
+def twinned(sources: Sequence[Path]) -> dict[str, Path]:
+    """The modules of a package that have twins, by their names: those that await, and the __init__ if any does."""
     awaiting = [path for path in sources if path.stem != ASYNC_ONLY and _awaits(path.read_text())]
-    if not awaiting:
-        return
-    inits = [path for path in sources if path.name == "__init__.py"]
-    modules = {_module(path) for path in [*awaiting, *inits]} | {f"petra.{name}" for name in _HAND_WRITTEN}
-    for path in sorted({*awaiting, *inits}):
+    inits = [path for path in sources if awaiting and path.name == "__init__.py"]
+    return {_module(path): path for path in sorted({*awaiting, *inits})}
+
+
+def twins(sources: Sequence[Path], modules: Set[str]) -> Iterator[tuple[Path, str]]:
+    """The twins of a package, by their paths. `modules` are all that have a twin, in any package."""
+    for path in twinned(sources).values():
         twin = CLIENT / "sync" / path.relative_to(CLIENT)
         yield twin, formatted(blocking(path.read_text(), modules, path.relative_to(CLIENT.parent)), twin)
 
 
-def blocking(source: str, modules: set[str], origin: Path) -> str:
+def blocking(source: str, modules: Set[str], origin: Path) -> str:
     """The same module without coroutines. `modules` are those that have a twin."""
-    text = _WORD.sub(lambda match: _NAMES[match[0]], _KEYWORDS.sub("", source))
+    text = _WORD.sub(_other_name, _KEYWORDS.sub("", source))
+    text = _PROMISES.sub(lambda match: match[1] or match[2] or match[3], text)
 
     def place(match: re.Match[str]) -> str:
         return match[0].replace("petra.", "petra.sync.", 1) if match[1] in modules else match[0]
 
     text = re.sub(r"^\s*from (petra(?:\.\w+)+) import", place, text, flags=re.MULTILINE)
     return f"# Written by tools/blocking.py from {origin.as_posix()}: change that, and run make blocking.\n{text}"
+
+
+def _other_name(match: re.Match[str]) -> str:
+    """The name of the other tree, with the article that it needs."""
+    article, name = match[1], _NAMES[match[2]]
+    if article is None:
+        return name
+    return f"{article}n {name}" if name[0] in "AEIOU" else f"{article} {name}"
 
 
 def formatted(text: str, path: Path) -> str:
