@@ -21,7 +21,7 @@ from petra.recorder import Recorder, settle
 from petra.recording import Overtaken
 from petra.sql import DatabaseInfo
 from petra.transaction import AsyncTransaction
-from petra.values import Algorithm, Codec, Durability, Entry, Seconds, Throttled, Value, to_timeout
+from petra.values import Algorithm, Codec, Durability, Entry, RateLimit, Seconds, Throttled, Value, to_timeout
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -251,6 +251,23 @@ class AsyncEntries:
         call = self._requests.throttle(
             key, limit, period, algorithm=algorithm, burst=burst, cost=cost, peek=peek, durability=durability
         )
+        return await self._binding.call(call, to_timeout(timeout))
+
+    async def throttle_all(
+        self,
+        key: str,
+        limits: Iterable[RateLimit],
+        *,
+        cost: int = 1,
+        peek: bool = False,
+        durability: Durability | None = None,
+        timeout: Seconds | None = None,
+    ) -> Throttled:
+        """As `throttle`, of several limits under one key: all of them are charged, or none.
+
+        They are told apart by algorithm and period, so no two may have both alike; 16 at most.
+        """
+        call = self._requests.throttle_all(key, limits, cost=cost, peek=peek, durability=durability)
         return await self._binding.call(call, to_timeout(timeout))
 
     async def update(

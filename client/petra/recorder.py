@@ -9,7 +9,7 @@ from petra._transport.calls import Call
 from petra._transport.requests import Bulk, Requests
 from petra.deferred import Deferred, fail, succeed
 from petra.errors import PetraError
-from petra.values import Algorithm, Durability, Entry, Seconds, Throttled, Value
+from petra.values import Algorithm, Durability, Entry, RateLimit, Seconds, Throttled, Value
 
 D = TypeVar("D")
 T = TypeVar("T")
@@ -125,6 +125,18 @@ class Recorder:
             key, limit, period, algorithm=algorithm, burst=burst, cost=cost, peek=peek, durability=durability
         )
         return self._record(call)
+
+    def throttle_all(
+        self,
+        key: str,
+        limits: Iterable[RateLimit],
+        *,
+        cost: int = 1,
+        peek: bool = False,
+        durability: Durability | None = None,
+    ) -> Deferred[Throttled]:
+        """Records a check of several rate limits under one key."""
+        return self._record(self._requests.throttle_all(key, limits, cost=cost, peek=peek, durability=durability))
 
     def _record(self, call: Call[T]) -> Deferred[T]:
         return self._record_bulk(Bulk([call], next_of))

@@ -50,7 +50,7 @@ from petra._transport.operations import (
 from petra._transport.packing import MESSAGE_BYTES, MESSAGE_CALLS
 from petra.errors import EncodeError, InvalidArgument
 from petra.v1 import storage_pb2 as pb
-from petra.values import Algorithm, Codec, Durability, Encoding, Entry, Seconds, Value, to_ttl_ms
+from petra.values import Algorithm, Codec, Durability, Encoding, Entry, RateLimit, Seconds, Value, to_ttl_ms
 
 if TYPE_CHECKING:
     _Addressed = (
@@ -320,9 +320,41 @@ class Requests:
             durability=durability_number(durability),
             request_id=b"" if peek else next_request_id(),
         )
+        return self._throttle(message)
+
+    def throttle_all(
+        self,
+        key: str,
+        limits: Iterable[RateLimit],
+        *,
+        cost: int = 1,
+        peek: bool = False,
+        durability: Durability | None = None,
+    ) -> Throttle:
+        message = pb.ThrottleRequest(
+            key=checked_key(key),
+            limits=[
+                pb.ThrottleLimit(
+                    algorithm=algorithm_number(each.algorithm),
+                    limit=uint32(each.limit, "limit"),
+                    period_ms=to_ttl_ms(each.period, field="period"),
+                    burst=0 if each.burst is None else uint32(each.burst, "burst"),
+                )
+                for each in limits
+            ],
+            cost=uint32(cost, "cost"),
+            peek=peek,
+            durability=durability_number(durability),
+            request_id=b"" if peek else next_request_id(),
+        )
+        if not message.limits:
+            raise InvalidArgument("There is no limit to check: limits is empty.", field="limits")
+        return self._throttle(message)
+
+    def _throttle(self, message: pb.ThrottleRequest) -> Throttle:
         self._address_message(message)
         call = Throttle(self.address, message.SerializeToString())
-        if peek:
+        if message.peek:
             call.retry = Retry.SAFE
             call.mutates = False
         return call

@@ -330,7 +330,7 @@ class TouchResponse(_message.Message):
     def __init__(self, found: bool = ..., expires_at_ms: _Optional[int] = ...) -> None: ...
 
 class ThrottleRequest(_message.Message):
-    __slots__ = ("namespace", "object", "key", "algorithm", "limit", "period_ms", "burst", "cost", "peek", "durability", "request_id")
+    __slots__ = ("namespace", "object", "key", "algorithm", "limit", "period_ms", "burst", "cost", "peek", "durability", "request_id", "limits")
     NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
@@ -342,6 +342,7 @@ class ThrottleRequest(_message.Message):
     PEEK_FIELD_NUMBER: _ClassVar[int]
     DURABILITY_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
     namespace: str
     object: str
     key: str
@@ -353,21 +354,36 @@ class ThrottleRequest(_message.Message):
     peek: bool
     durability: Durability
     request_id: bytes
-    def __init__(self, namespace: _Optional[str] = ..., object: _Optional[str] = ..., key: _Optional[str] = ..., algorithm: _Optional[_Union[Algorithm, str]] = ..., limit: _Optional[int] = ..., period_ms: _Optional[int] = ..., burst: _Optional[int] = ..., cost: _Optional[int] = ..., peek: bool = ..., durability: _Optional[_Union[Durability, str]] = ..., request_id: _Optional[bytes] = ...) -> None: ...
+    limits: _containers.RepeatedCompositeFieldContainer[ThrottleLimit]
+    def __init__(self, namespace: _Optional[str] = ..., object: _Optional[str] = ..., key: _Optional[str] = ..., algorithm: _Optional[_Union[Algorithm, str]] = ..., limit: _Optional[int] = ..., period_ms: _Optional[int] = ..., burst: _Optional[int] = ..., cost: _Optional[int] = ..., peek: bool = ..., durability: _Optional[_Union[Durability, str]] = ..., request_id: _Optional[bytes] = ..., limits: _Optional[_Iterable[_Union[ThrottleLimit, _Mapping]]] = ...) -> None: ...
+
+class ThrottleLimit(_message.Message):
+    __slots__ = ("algorithm", "limit", "period_ms", "burst")
+    ALGORITHM_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_MS_FIELD_NUMBER: _ClassVar[int]
+    BURST_FIELD_NUMBER: _ClassVar[int]
+    algorithm: Algorithm
+    limit: int
+    period_ms: int
+    burst: int
+    def __init__(self, algorithm: _Optional[_Union[Algorithm, str]] = ..., limit: _Optional[int] = ..., period_ms: _Optional[int] = ..., burst: _Optional[int] = ...) -> None: ...
 
 class ThrottleResponse(_message.Message):
-    __slots__ = ("allowed", "limit", "remaining", "retry_after_ms", "reset_after_ms")
+    __slots__ = ("allowed", "limit", "remaining", "retry_after_ms", "reset_after_ms", "each")
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     LIMIT_FIELD_NUMBER: _ClassVar[int]
     REMAINING_FIELD_NUMBER: _ClassVar[int]
     RETRY_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
     RESET_AFTER_MS_FIELD_NUMBER: _ClassVar[int]
+    EACH_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
     limit: int
     remaining: int
     retry_after_ms: int
     reset_after_ms: int
-    def __init__(self, allowed: bool = ..., limit: _Optional[int] = ..., remaining: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., reset_after_ms: _Optional[int] = ...) -> None: ...
+    each: _containers.RepeatedCompositeFieldContainer[ThrottleResponse]
+    def __init__(self, allowed: bool = ..., limit: _Optional[int] = ..., remaining: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., reset_after_ms: _Optional[int] = ..., each: _Optional[_Iterable[_Union[ThrottleResponse, _Mapping]]] = ...) -> None: ...
 
 class Condition(_message.Message):
     __slots__ = ("key", "version")

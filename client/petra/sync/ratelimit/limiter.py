@@ -1,0 +1,122 @@
+# Written by tools/blocking.py from petra/ratelimit/limiter.py: change that, and run make blocking.
+"""Rate limits of one kind of thing, by key.
+
+The state of a key is one entry, `ratelimit:<name>:<key>`, which expires when it does not matter any more. A check is
+one turn of the actor that owns it, so it is exact whoever else checks, and several limits are charged together or not
+at all. Any number of limiters, in any number of processes, with the same name and limits are one limiter.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+from petra._layers import own_handle
+from petra.ratelimit.rules import RateLimited, key_of, limits_of, prefix_of
+from petra.sync._waiting import pause
+from petra.sync.objects import Namespace
+from petra.values import Algorithm, Durability, RateLimit, Seconds, Throttled, to_timeout
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class RateLimiter:
+    """A limit of `limit` a `period` for each key, or several `limits` at once."""
+
+    def __init__(
+        self,
+        client: Namespace,
+        *,
+        limit: int | None = None,
+        period: Seconds | None = None,
+        algorithm: Algorithm = "gcra",
+        burst: int | None = None,
+        limits: Iterable[RateLimit | tuple[int, Seconds]] = (),
+        name: str = "default",
+        durability: Durability | None = None,
+    ) -> None:
+        """Nothing is asked yet. `client` is a Client or a namespace of one.
+
+        `period` is in seconds, or a timedelta. `burst` is how much GCRA allows at once (None: `limit`). Of `limits`,
+        each is a RateLimit or a pair of limit and period. `name` tells limiters apart whose keys are alike; it has no
+        colon in it. Charges are "buffered" unless another durability is given. Raises InvalidArgument, and TypeError
+        for a client of the other tree.
+        """
+        self._entries = own_handle(client, Namespace, "ratelimit")
+        self._prefix = prefix_of(name)
+        self._durability = durability
+        self.name = name
+        self.limits = limits_of(limit, period, algorithm, burst, limits)
+
+    def check(self, key: str, cost: int = 1) -> Throttled:
+        """Charges `cost` if every limit allows it, and nothing otherwise.
+
+        Of several limits, `limit`, `remaining` and `reset_after` are those of the one with least left, `retry_after` is
+        when all of them allow it, and `each` has the verdict of each. Raises InvalidArgument for a cost that can never
+        be allowed.
+        """
+        return self._ask(key, cost, peek=False)
+
+    def peek(self, key: str, cost: int = 1) -> Throttled:
+        """What `check` would say, and charges nothing."""
+        return self._ask(key, cost, peek=True)
+
+    def reset(self, key: str) -> bool:
+        """Forgets all charges of a key, and returns whether there were any."""
+        return self._entries.delete(key_of(self._prefix, key))
+
+    def wait(self, key: str, cost: int = 1, timeout: Seconds = 60.0) -> Throttled:
+        """As `check`, but waits until it is allowed.
+
+        Raises RateLimited as soon as it is certain that this takes longer than `timeout`; nothing was charged then.
+        """
+        deadline = time.monotonic() + to_timeout(timeout)
+        while True:
+            verdict = self.check(key, cost)
+            if verdict:
+                return verdict
+            if time.monotonic() + verdict.retry_after > deadline:
+                raise RateLimited(key, verdict)
+            pause(verdict.retry_after)
+
+    def limited(
+        self, *, key: str | Callable[P, str], cost: int = 1, timeout: Seconds | None = None
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """A decorator for functions that count against this limit.
+
+        `key` is the key, or a function that makes it of the arguments of the call. A call that is not allowed raises
+        RateLimited; with a `timeout` it waits so long for its turn.
+        """
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            @functools.wraps(function)
+            def within_limits(*args: P.args, **kwargs: P.kwargs) -> R:
+                name = key if isinstance(key, str) else key(*args, **kwargs)
+                if timeout is not None:
+                    self.wait(name, cost, timeout)
+                elif not (verdict := self.check(name, cost)):
+                    raise RateLimited(name, verdict)
+                return function(*args, **kwargs)
+
+            return within_limits
+
+        return decorate
+
+    def _ask(self, key: str, cost: int, *, peek: bool) -> Throttled:
+        name = key_of(self._prefix, key)
+        if len(self.limits) > 1:
+            return self._entries.throttle_all(name, self.limits, cost=cost, peek=peek, durability=self._durability)
+        (rule,) = self.limits
+        return self._entries.throttle(
+            name,
+            rule.limit,
+            rule.period,
+            algorithm=rule.algorithm,
+            burst=rule.burst,
+            cost=cost,
+            peek=peek,
+            durability=self._durability,
+        )

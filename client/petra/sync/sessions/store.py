@@ -1,0 +1,235 @@
+# Written by tools/blocking.py from petra/sessions/store.py: change that, and run make blocking.
+"""Sessions, kept so that what must happen at once does.
+
+All sessions of a user live in one object, `sessions:<hash of the user>`, and a session without a user in one of its
+own. So a rotation is one transaction, and to end all of a user's sessions is to clear one object. Time-outs are
+expiries of entries: they are exact to the millisecond of the server's clock, whatever the clocks of its clients say.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from petra._layers import own_handle
+from petra.sessions.ids import SessionId, locator_of, new_handle, new_id, read_id
+from petra.sessions.records import (
+    Session,
+    SessionInfo,
+    Timing,
+    fresh_key,
+    merged,
+    new_record,
+    object_name,
+    read_list,
+    read_session,
+    session_key,
+)
+from petra.sync.objects import Namespace, Object
+from petra.sync.transaction import Transaction
+from petra.values import Seconds, Value
+
+_MILLISECOND = timedelta(milliseconds=1)
+# A request on an object takes 1,024 keys.
+_CHUNK = 1_000
+
+
+class Sessions:
+    """Creates, opens and ends sessions. Any number of these, in any number of processes, serve the same sessions."""
+
+    def __init__(
+        self,
+        client: Namespace,
+        *,
+        absolute: Seconds = timedelta(days=7),
+        idle: Seconds | None = None,
+        touch_every: Seconds | None = None,
+    ) -> None:
+        """`client` is a Client or a namespace of one.
+
+        A session ends `absolute` after it began, and when it is not used for `idle`, if that is given. Using a session
+        writes only when `touch_every` has passed since it was last written: a tenth of `idle`, and five minutes at
+        most, unless given. All in seconds or as timedeltas. Raises InvalidArgument, and TypeError for a client of the
+        other tree.
+        """
+        self._entries = own_handle(client, Namespace, "sessions")
+        self._timing = Timing.of(absolute, idle, touch_every)
+
+    @property
+    def absolute(self) -> timedelta:
+        """How long a session lasts at most."""
+        return self._timing.absolute_ms * _MILLISECOND
+
+    def create(
+        self,
+        user: str | None = None,
+        data: Mapping[str, Value] | None = None,
+        *,
+        device: str = "",
+        address: str = "",
+    ) -> Session:
+        """Begins a session, of a user or of nobody yet.
+
+        `data` is anything that JSON has, by name. `device` and `address` are for lists, and kept to 500 characters.
+        """
+        record = new_record(user, data or {}, device, address, self._timing)
+        # All of a user's sessions may be ended right after this one was written; then it begins again.
+        while (session := self._begin(user, record)) is None:
+            pass
+        return session
+
+    def get(self, session_id: str) -> Session | None:
+        """The session that an id opens, or None when it has ended. This counts as a use of it."""
+        sid = read_id(session_id)
+        if sid is None:
+            return None
+        entries = self._place(sid).get_entries([sid.key, session_key(sid.handle), fresh_key(sid.handle)])
+        session = read_session(sid, entries)
+        if session is not None and fresh_key(sid.handle) not in entries:
+            self._renew(sid, entries[sid.key].value["idle_ms"])
+        return session
+
+    def update(
+        self,
+        session_id: str,
+        changes: Mapping[str, Value],
+        *,
+        remove: Iterable[str] = (),
+        if_version: int | None = None,
+    ) -> Session | None:
+        """Changes the data of a session name by name, and removes names; what others change meanwhile is kept.
+
+        Returns the session as it is then, or None when it has ended. With `if_version`, raises VersionConflict when the
+        session has another version by now. The time-outs are not affected.
+        """
+        sid = read_id(session_id)
+        if sid is None:
+            return None
+        gone = tuple(remove)
+
+        def merge(transaction: Transaction) -> bool:
+            record = self._record(transaction, sid)
+            if record is None:
+                return False
+            if if_version is not None:
+                transaction.check(session_key(sid.handle), if_version)
+            changed = {**record, "data": merged(record["data"], changes, gone)}
+            transaction.set(session_key(sid.handle), changed, keep_ttl=True)
+            return True
+
+        return self._read(sid) if self._place(sid).transact(merge) else None
+
+    def rotate(self, session_id: str, *, user: str | None = None) -> Session | None:
+        """Gives a session a new id; from then on the old one opens nothing. None when it had ended already.
+
+        Rotate whenever somebody gets more rights. With the name of another `user` the session becomes theirs, and its
+        absolute time-out begins anew; otherwise that stays. Of two who rotate the same id, one gets None.
+        """
+        sid = read_id(session_id)
+        if sid is None:
+            return None
+
+        def turn(transaction: Transaction) -> tuple[Value, SessionId | None] | None:
+            record = self._record(transaction, sid)
+            if record is None:
+                return None
+            transaction.delete(sid.key)
+            if user is None or user == record["user"]:
+                new = new_id(sid.locator, sid.handle)
+                self._open(transaction, new)
+                return record, new
+            self._remove(transaction, sid)
+            return record, None
+
+        turned = self._place(sid).transact(turn)
+        if turned is None:
+            return None
+        record, new = turned
+        if new is not None:
+            return self._read(new)
+        return self.create(user, record["data"], device=record["device"], address=record["address"])
+
+    def delete(self, session_id: str) -> bool:
+        """Ends a session, and returns whether it was open."""
+        sid = read_id(session_id)
+        if sid is None:
+            return False
+
+        def end(transaction: Transaction) -> bool:
+            if self._record(transaction, sid) is None:
+                return False
+            transaction.delete(sid.key)
+            self._remove(transaction, sid)
+            return True
+
+        return self._place(sid).transact(end)
+
+    def list(self, user: str) -> builtins.list[SessionInfo]:
+        """The open sessions of a user, the one that was used last first."""
+        place = self._place_of(user)
+        return read_list(user, {entry.key: entry for entry in place.list()})
+
+    def end(self, user: str, handle: str) -> bool:
+        """Ends a session of a user by its handle, as `list` tells it; returns whether there was one."""
+        return self._place_of(user).delete(session_key(handle))
+
+    def delete_all(self, user: str, *, keep: str | None = None) -> int:
+        """Ends all sessions of a user at once, except the one with the id `keep`; returns how many were open.
+
+        No session that began before is open afterwards, also when it is rotated meanwhile.
+        """
+        place = self._place_of(user)
+        kept = read_id(keep) if keep is not None else None
+        handles = [info.handle for info in self.list(user)]
+        if kept is None or kept.handle not in handles:
+            place.clear()
+            return len(handles)
+        others = [session_key(handle) for handle in handles if handle != kept.handle]
+        for first in range(0, len(others), _CHUNK):
+            place.delete_many(others[first : first + _CHUNK])
+        return len(others)
+
+    # The entries of a session: see petra.sessions.records.
+
+    def _place(self, sid: SessionId) -> Object:
+        return self._entries.object(object_name(sid.locator))
+
+    def _place_of(self, user: str) -> Object:
+        return self._entries.object(object_name(locator_of(user)))
+
+    def _begin(self, user: str | None, record: Value) -> Session | None:
+        sid = new_id(locator_of(user), new_handle())
+
+        def write(transaction: Transaction) -> None:
+            transaction.set(session_key(sid.handle), record, ttl=self._timing.absolute_ms * _MILLISECOND)
+            self._open(transaction, sid)
+
+        self._place(sid).transact(write)
+        return self._read(sid)
+
+    def _read(self, sid: SessionId) -> Session | None:
+        return read_session(sid, self._place(sid).get_entries([sid.key, session_key(sid.handle)]))
+
+    def _record(self, transaction: Transaction, sid: SessionId) -> Value | None:
+        """The record of a session that the id opens as this transaction sees it."""
+        found = transaction.get_many([sid.key, session_key(sid.handle)])
+        return found.get(session_key(sid.handle)) if sid.key in found else None
+
+    def _open(self, transaction: Transaction, sid: SessionId) -> None:
+        timing = self._timing
+        opened = {"handle": sid.handle, "idle_ms": timing.idle_ms}
+        transaction.set(sid.key, opened, ttl=timing.idle_ms * _MILLISECOND)
+        transaction.set(fresh_key(sid.handle), 1, ttl=timing.fresh_ms * _MILLISECOND)
+
+    def _remove(self, transaction: Transaction, sid: SessionId) -> None:
+        transaction.delete(session_key(sid.handle))
+        transaction.delete(fresh_key(sid.handle))
+
+    def _renew(self, sid: SessionId, idle_ms: int) -> None:
+        def touch(transaction: Transaction) -> None:
+            transaction.touch(sid.key, idle_ms * _MILLISECOND)
+            transaction.set(fresh_key(sid.handle), 1, ttl=self._timing.fresh_ms * _MILLISECOND)
+
+        # To lose the last renewals with a crash of the machine is to be seen a little earlier.
+        self._place(sid).transact(touch, durability="buffered")
