@@ -1,0 +1,53 @@
+"""Whether a record's data is what its model allows: all that is wrong with it is found at once. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from petra.datamodel.definition import FieldDefinition, ModelDefinition
+from petra.datamodel.encoding import Unfit, normalized
+from petra.datamodel.errors import ValidationError
+from petra.values import Value
+
+# What is wrong with the record as a whole stands here.
+WHOLE = "__model__"
+
+
+def checked(definition: ModelDefinition, data: Mapping[str, object]) -> dict[str, Value]:
+    """The data as its fields hold it, sharing nothing with what was given. Raises ValidationError."""
+    fit, errors = examined(definition, data)
+    if errors:
+        raise ValidationError.of(definition.name, errors)
+    return fit
+
+
+def examined(definition: ModelDefinition, data: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, list[str]]]:
+    """The data as its fields hold it, and all that is wrong with it, by field."""
+    errors: dict[str, list[str]] = {}
+    fit: dict[str, Value] = {}
+    for one in definition.stored_fields:
+        try:
+            fit[one.name] = value = normalized(one.type, data.get(one.name))
+        except Unfit as unfit:
+            _add(errors, one.name, [str(unfit)])
+        else:
+            _add(errors, one.name, _field_errors(one, value))
+    for name, error in definition.pattern.errors(fit).items():
+        # What is absent or of another kind was said already.
+        if name not in errors and name in fit:
+            _add(errors, name, [error])
+    if definition.check is not None and not errors:
+        for name, found in definition.check(fit).items():
+            _add(errors, name, list(found))
+    return fit, errors
+
+
+def _field_errors(one: FieldDefinition, value: Value) -> list[str]:
+    if value is None or (one.primary and value == ""):
+        return ["is required"] if one.required or one.primary else []
+    return one.validation.errors(value)
+
+
+def _add(errors: dict[str, list[str]], name: str, found: list[str]) -> None:
+    if found:
+        errors.setdefault(name, []).extend(found)
