@@ -168,7 +168,7 @@ def _plain(value: object, name_of: Callable[[int], str], at: int) -> SqlValue:
 def _check(value: object, name: str) -> None:
     """Raises InvalidArgument for what has the right type and cannot be sent."""
     if isinstance(value, int) and value not in _INT64:
-        raise InvalidArgument(f"{name} is {value:.3e}; SQLite's integers have 64 bits.", field=name)
+        raise InvalidArgument(f"{name} is an int that does not fit into the 64 bits of SQLite's.", field=name)
     if isinstance(value, str):
         checked_key(value, name)
 
