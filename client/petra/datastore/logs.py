@@ -30,6 +30,9 @@ class StructuredLogger(Protocol):
     def warning(self, event: str, /, **fields: object) -> object:
         """Logs a failure."""
 
+    def error(self, event: str, /, **fields: object) -> object:
+        """Logs a fault, with its traceback when `exc_info` is an exception."""
+
 
 StandardLogger: TypeAlias = "logging.Logger | logging.LoggerAdapter[logging.Logger]"
 AnyLogger: TypeAlias = "StandardLogger | StructuredLogger"
@@ -67,6 +70,15 @@ class OperationLog:
             raise
         finally:
             self._write(name, storage_class, key, outcome.text, (time.perf_counter() - began) * 1_000)
+
+    def failure(self, name: str, storage_class: str, error: Exception) -> None:
+        """Logs an error that ends nothing, with its traceback."""
+        if isinstance(self._logger, logging.Logger | logging.LoggerAdapter):
+            text = "datastore.%s class=%s failed, and the operation has succeeded all the same"
+            self._logger.error(text, name, storage_class, exc_info=error)
+        else:
+            fields = {"database": self._database, "operation": name, "storage_class": storage_class}
+            self._logger.error(f"datastore.{name}", **fields, outcome=type(error).__name__, exc_info=error)
 
     def _write(self, operation: str, storage_class: str, key: str, outcome: str, duration_ms: float) -> None:
         good = outcome in _EXPECTED
