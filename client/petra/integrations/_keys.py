@@ -25,3 +25,8 @@ def fitting_key(key: str) -> str:
         return data.decode()
     kept = KEY_BYTES - len(_MARK) - _HASH_CHARACTERS
     return data[:kept].decode(errors="ignore") + _MARK + sha256(data).hexdigest()
+
+
+def is_cut(key: str) -> bool:
+    """Whether a key is no longer what it was made from."""
+    return _MARK in key
