@@ -82,7 +82,7 @@ class RateLimiter:
             await pause(verdict.retry_after)
 
     def limited(
-        self, *, key: str | Callable[P, str], cost: int = 1, timeout: Seconds | None = None
+        self, *, key: str | Callable[..., str], cost: int = 1, timeout: Seconds | None = None
     ) -> Callable[[Callable[P, Awaitable[R]]], Callable[P, Coroutine[Any, Any, R]]]:
         """A decorator for functions that count against this limit.
 

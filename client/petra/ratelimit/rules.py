@@ -58,7 +58,10 @@ def prefix_of(name: str) -> str:
 
 def key_of(prefix: str, key: str) -> str:
     """Where the state of `key` is."""
-    data = key.encode(errors="surrogatepass")
-    if len(data) > _LONGEST_KEY_BYTES:
-        return f"{prefix}sha256={sha256(data).hexdigest()}"
-    return prefix + key
+    try:
+        if len(key.encode()) <= _LONGEST_KEY_BYTES:
+            return prefix + key
+    except UnicodeEncodeError:
+        # Half of a surrogate pair is no text that the server takes.
+        pass
+    return f"{prefix}sha256={sha256(key.encode(errors='surrogatepass')).hexdigest()}"

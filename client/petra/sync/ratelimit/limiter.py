@@ -83,7 +83,7 @@ class RateLimiter:
             pause(verdict.retry_after)
 
     def limited(
-        self, *, key: str | Callable[P, str], cost: int = 1, timeout: Seconds | None = None
+        self, *, key: str | Callable[..., str], cost: int = 1, timeout: Seconds | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """A decorator for functions that count against this limit.
 
