@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 from petra.datastore.classes import StorageClass, StorageClasses
-from petra.datastore.d1 import D1
+from petra.datastore.d1 import D1Adapter
 from petra.datastore.errors import LastOwner, NotFoundOrNoAccess, UnknownClass
 from petra.datastore.keys import composite_key
-from petra.datastore.kv import KV
+from petra.datastore.kv import KVAdapter
 from petra.datastore.results import D1Meta, D1Result
 from petra.datastore.store import Datastore, Store
 
 __all__ = [
-    "D1",
-    "KV",
+    "D1Adapter",
     "D1Meta",
     "D1Result",
     "Datastore",
+    "KVAdapter",
     "LastOwner",
     "NotFoundOrNoAccess",
     "StorageClass",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from petra.datastore.store import Store
 
 
-class D1:
+class D1Adapter:
     """The classes of a store that are rows, and raw SQL.
 
     Beside what was put and `_auth`, an object has its id, which is its key, and created_at and updated_at, in

@@ -48,7 +48,7 @@ class _Place:
         return self.storage_class.name, self.key
 
 
-class KV:
+class KVAdapter:
     """The classes of a store that are on keys."""
 
     def __init__(self, store: Store) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from petra._layers import own_handle
 from petra.datastore.access import StoredObject, UserId
 from petra.datastore.classes import StorageClasses
-from petra.datastore.d1 import D1
+from petra.datastore.d1 import D1Adapter
 from petra.datastore.keys import checked_count, checked_part, checked_user
-from petra.datastore.kv import KV
+from petra.datastore.kv import KVAdapter
 from petra.datastore.logs import AnyLogger, OperationLog
 from petra.errors import InvalidArgument
 from petra.objects import AsyncNamespace, AsyncObject
@@ -70,8 +70,8 @@ class Store:
         self.user_id = user_id
         self.database = datastore.database
         self.log = datastore.log
-        self.KV = KV(self)
-        self.D1 = D1(self)
+        self.KV = KVAdapter(self)
+        self.D1 = D1Adapter(self)
 
     def __repr__(self) -> str:
         who = "system" if self.user_id is None else f"user {self.user_id!r}"
@@ -164,7 +164,7 @@ class Store:
         """Removes all items; returns how many there were. The list itself, and whom it names, stay."""
         return await self.KV.query_list_clear(pointer)
 
-    def _adapter(self, cls: str) -> KV | D1:
+    def _adapter(self, cls: str) -> KVAdapter | D1Adapter:
         return self.KV if self._on_kv(cls) else self.D1
 
     def _on_kv(self, cls: str) -> bool:

@@ -10,16 +10,16 @@ from petra.datastore.classes import StorageClass, StorageClasses
 from petra.datastore.errors import LastOwner, NotFoundOrNoAccess, UnknownClass
 from petra.datastore.keys import composite_key
 from petra.datastore.results import D1Meta, D1Result
-from petra.sync.datastore.d1 import D1
-from petra.sync.datastore.kv import KV
+from petra.sync.datastore.d1 import D1Adapter
+from petra.sync.datastore.kv import KVAdapter
 from petra.sync.datastore.store import Datastore, Store
 
 __all__ = [
-    "D1",
-    "KV",
+    "D1Adapter",
     "D1Meta",
     "D1Result",
     "Datastore",
+    "KVAdapter",
     "LastOwner",
     "NotFoundOrNoAccess",
     "StorageClass",

@@ -14,8 +14,8 @@ from petra.datastore.classes import StorageClasses
 from petra.datastore.keys import checked_count, checked_part, checked_user
 from petra.datastore.logs import AnyLogger, OperationLog
 from petra.errors import InvalidArgument
-from petra.sync.datastore.d1 import D1
-from petra.sync.datastore.kv import KV
+from petra.sync.datastore.d1 import D1Adapter
+from petra.sync.datastore.kv import KVAdapter
 from petra.sync.objects import Namespace, Object
 from petra.values import Seconds, Value
 
@@ -71,8 +71,8 @@ class Store:
         self.user_id = user_id
         self.database = datastore.database
         self.log = datastore.log
-        self.KV = KV(self)
-        self.D1 = D1(self)
+        self.KV = KVAdapter(self)
+        self.D1 = D1Adapter(self)
 
     def __repr__(self) -> str:
         who = "system" if self.user_id is None else f"user {self.user_id!r}"
@@ -165,7 +165,7 @@ class Store:
         """Removes all items; returns how many there were. The list itself, and whom it names, stay."""
         return self.KV.query_list_clear(pointer)
 
-    def _adapter(self, cls: str) -> KV | D1:
+    def _adapter(self, cls: str) -> KVAdapter | D1Adapter:
         return self.KV if self._on_kv(cls) else self.D1
 
     def _on_kv(self, cls: str) -> bool:
