@@ -32,7 +32,10 @@ from petra.sql import SqlValue, Statement
 
 StepKind: TypeAlias = Literal["table", "column", "index", "backfill", "seed"]
 
-RECORD: Final = f'INSERT INTO "{MIGRATIONS}" (id, run, kind, model, detail, state) VALUES (:id, :run, :kind, :model, :detail, :state)'
+RECORD: Final = (
+    f'INSERT INTO "{MIGRATIONS}" (id, run, kind, model, detail, state)'
+    " VALUES (:id, :run, :kind, :model, :detail, :state)"
+)
 
 
 @dataclass(frozen=True, slots=True)
