@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from petra.datastore import D1Result, NotFoundOrNoAccess, Store
+import petra.datastore.conditions as conditions
+from petra.datastore import D1Result, NotFoundOrNoAccess, StorageClasses, Store
 from petra.errors import InvalidArgument, SqlConstraint, SqlError
 from petra.sql import Statement
 from petra.sync import Client
@@ -101,6 +102,15 @@ class TestQueries:
                 await attempt
         # And nothing was made by asking.
         assert (await system.D1.execute("SELECT name FROM sqlite_master")).results == []
+
+    @pytest.mark.parametrize("user_id", ["ann", None])
+    async def test_an_index_on_a_field_is_used(self, system: Store, user_id: str | None) -> None:
+        await system.put("LOG", "l1", {"level": "info"})
+        await system.D1.execute("""CREATE INDEX log_level ON d1_log (json_extract(data, '$."level"'))""")
+        cls = StorageClasses()["LOG"]
+        sql, params = conditions.query(cls, {"level": "info"}, "level DESC", 10, 0, user_id)
+        plan = await system.D1.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+        assert "USING INDEX log_level" in str(plan.results)
 
     @pytest.mark.parametrize(
         ("options", "sentence"),
