@@ -26,6 +26,7 @@ from petra_server.actor.turn import NeedsSql, NeedsWrites, Turn, load
 from petra_server.clock import Clock
 from petra_server.errors import Reason, Refusal, StorageFailed, deadline_passed
 from petra_server.faults import internal_error
+from petra_server.figures import LATENCY_BOUNDS, SIZE_BOUNDS, Histogram
 from petra_server.storage.batch import Batch
 from petra_server.storage.cache import MISSING, Missing
 from petra_server.storage.engine import EngineStalled
@@ -76,6 +77,9 @@ class Router:
             for index in range(count)
         ]
         self.sql = SqlTurns(self, partition, clock, sql)
+        # Figures: operations of each turn, and how long those that had to wait were in a mailbox.
+        self.turn_operations = Histogram(SIZE_BOUNDS)
+        self.wait_seconds = Histogram(LATENCY_BOUNDS)
         # Owned by the loop.
         self._closed: Refusal | None = None
         self._long_turns: set[asyncio.Task[None]] = set()
@@ -138,8 +142,9 @@ class Router:
     async def close(self, refusal: Refusal) -> None:
         """Begins nothing more: what waits, and whatever comes, is refused. Waits for the long turns under way."""
         self._closed = refusal
-        self.sql.stop(refusal)
-        await self.finish()
+        while self._long_turns:
+            await asyncio.wait(self._long_turns)
+        await self.sql.stop(refusal)
         self.sql.close()
         for actor in self.actors:
             while actor.mailbox:
@@ -156,10 +161,12 @@ class Router:
                 )
             )
         else:
+            call.queued_at = self._loop.time()
             mailbox.append(call)
 
     def _step(self, calls: Sequence[Call]) -> None:
         """Does operations of actors that are not busy."""
+        self.turn_operations.observe(len(calls))
         turn = self.turn(self._clock.now_ms())
         self.conclude(turn, self._run(turn, calls))
         for actor in {call.actor for call in calls}:
@@ -290,9 +297,17 @@ class Router:
         total = 0
         while mailbox and total < _DRAIN_WEIGHT:
             call = mailbox.popleft()
+            self.taken(call)
             total += weight(call.operation)
             calls.append(call)
         self._step(calls)
+
+    def taken(self, call: Call) -> None:
+        """Counts how long a call has waited that was taken out of a mailbox."""
+        if call.queued_at:
+            self.wait_seconds.observe(self._loop.time() - call.queued_at)
+            # It may be put back, and has then had its turn.
+            call.queued_at = 0.0
 
     def _begin_clear(self, call: Call) -> None:
         self.hold(call.actor)

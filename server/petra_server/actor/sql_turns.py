@@ -19,12 +19,15 @@ Loop thread only, but for `_work`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import threading
 from collections import deque
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
+
+import structlog
 
 from petra_server.actor.actor import Actor, Source
 from petra_server.actor.call import Call
@@ -49,12 +52,16 @@ from petra_server.storage.records import Record, unpack_record
 if TYPE_CHECKING:
     from petra_server.actor.router import Router
 
+_log = structlog.get_logger(__name__)
+
 _STATEMENT = re.compile(r"statements\[([0-9]+)\]\.sql")
 
 # How often the watch looks while statements run.
 _WATCH_SECONDS = 0.02
 # Operations that one trip to a thread takes along.
 _GROUP = 128
+# SQLite looks for an interrupt between its steps, and a few functions make long ones of large values.
+_STOP_SECONDS = 5.0
 # What a query may answer at once; a larger one goes on beside the actor, on a snapshot.
 SMALL_RESULT_BYTES = 256 << 10
 
@@ -191,22 +198,27 @@ class SqlTurns:
         """Closes a database that is no more. Its actor is not busy."""
         self.databases.drop(database)
 
-    def stop(self, refusal: Refusal) -> None:
-        """Interrupts what runs, now and later."""
+    async def stop(self, refusal: Refusal) -> None:
+        """Interrupts what runs, now and later, and waits for it, but not for a call that SQLite cannot interrupt."""
         self._stopping = refusal
         self._look()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.finish(), _STOP_SECONDS)
 
     async def finish(self) -> None:
         """Waits for what runs."""
         await self._idle.wait()
 
     def close(self) -> None:
-        """Ends the threads and closes the databases. Nothing runs any more."""
+        """Ends the threads and closes the databases. What runs on all the same ends with the process."""
         if self._watching is not None:
             self._watching.cancel()
         for _ in range(self._working):
             self._queue.put(None)
         self._working = 0
+        if self._groups:
+            _log.warning("statements run on that could not be interrupted", objects=len(self._groups))
+            return
         for thread in self._threads:
             thread.join()
         self._threads.clear()
@@ -228,6 +240,7 @@ class SqlTurns:
             if mailbox[0].request_id and mailbox[0].request_id in ids:
                 return
             call = mailbox.popleft()
+            self._router.taken(call)
             turn = turn or self._router.turn(now_ms)
             ids.add(call.request_id)
             if self._needs_sql(turn, call):

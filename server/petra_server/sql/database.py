@@ -20,6 +20,7 @@ from petra_server.errors import Reason, Refusal
 from petra_server.sql.cells import NO_CELLS, Cells, SqlValue, cells_of
 from petra_server.sql.entries import Entries, ReadEntry
 from petra_server.sql.failures import Interrupted, keeps_connection, no_writes, refusal_of
+from petra_server.sql.functions import bound_functions
 from petra_server.sql.guards import BEGIN, COMMIT, ROLLBACK, Guard, limit_connection
 from petra_server.sql.pages import PAGE_BYTES, PageFile, ReadPage
 from petra_server.sql.statements import RESULT_BYTES, Column, Outcome, SqlLimits, Statement, StatementResult
@@ -327,6 +328,7 @@ class Database:
         ).fetchall()
         limit_connection(self._connection, limits)
         self._entries.offer_to(self._connection)
+        bound_functions(self._connection)
         self._connection.limit(apsw.SQLITE_LIMIT_SCHEMA, _MAX_SCHEMA_OBJECTS)
 
 

@@ -104,6 +104,8 @@ class Plain:
             outcome: list[Row] | str = "error SQL_CONSTRAINT"
         except (apsw.SQLError, apsw.MismatchError, apsw.TooBigError) as error:
             outcome = "error SQL_TOO_LARGE" if isinstance(error, apsw.TooBigError) else "error SQL_ERROR"
+        except UnicodeDecodeError:
+            outcome = "error SQL_ERROR"
         else:
             return rows
         if self.connection.in_transaction:
