@@ -108,7 +108,7 @@ class TestQueries:
         await system.put("LOG", "l1", {"level": "info"})
         await system.D1.execute("""CREATE INDEX log_level ON d1_log (json_extract(data, '$."level"'))""")
         cls = StorageClasses()["LOG"]
-        sql, params = conditions.query(cls, {"level": "info"}, "level DESC", 10, 0, user_id)
+        sql, params = conditions.query(cls, {"level": "info"}, None, 10, 0, user_id)
         plan = await system.D1.execute(f"EXPLAIN QUERY PLAN {sql}", params)
         assert "USING INDEX log_level" in str(plan.results)
 
