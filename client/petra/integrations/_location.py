@@ -21,7 +21,7 @@ DEFAULT_ADDRESS: Final = "localhost:7475"
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
-_OPTIONS: Final = ("namespace", "timeout", "durability", "tls")
+OPTIONS: Final = ("namespace", "timeout", "durability", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _with_options(location: Location, chosen: Mapping[str, object]) -> Location:
             case "tls":
                 location = replace(location, tls=_truth(value))
             case _:
-                raise InvalidArgument(f"{name!r} is no option; there are {', '.join(_OPTIONS)}.", field=name)
+                raise InvalidArgument(f"{name!r} is no option; there are {', '.join(OPTIONS)}.", field=name)
     return location
 
 

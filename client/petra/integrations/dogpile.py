@@ -22,7 +22,7 @@ from dogpile.cache.api import (
 from petra import Client, VersionConflict
 from petra.errors import InvalidArgument
 from petra.integrations._keys import fitting_key
-from petra.integrations._location import Location, parse_location
+from petra.integrations._location import OPTIONS, Location, parse_location
 from petra.values import Seconds
 
 __all__ = ["PetraBackend", "PetraMutex"]
@@ -49,15 +49,16 @@ class PetraBackend(BytesBackend):
     - `lock_timeout`: after so many seconds a lock is free again, whose holder may have died (60). Making a value must
       take less, or another process begins as well.
 
-    Raises petra.errors.InvalidArgument for others, and methods PetraError when the server cannot be reached.
+    Others are ignored, as dogpile's own backends do. Raises petra.errors.InvalidArgument for wrong values, and its
+    methods PetraError when the server cannot be reached.
     """
 
     def __init__(self, arguments: BackendArguments) -> None:
-        options = dict(arguments)
-        location = options.pop("location", "")
-        self._expiration: Seconds | None = options.pop("expiration_time", None)
-        self._distributed: bool = options.pop("distributed_lock", False)
-        self._lock_timeout: Seconds = options.pop("lock_timeout", _LOCK_TIMEOUT_SECONDS)
+        location = arguments.get("location", "")
+        self._expiration: Seconds | None = arguments.get("expiration_time")
+        self._distributed: bool = arguments.get("distributed_lock", False)
+        self._lock_timeout: Seconds = arguments.get("lock_timeout", _LOCK_TIMEOUT_SECONDS)
+        options = {name: arguments[name] for name in OPTIONS if name in arguments}
         if not isinstance(location, str):
             raise InvalidArgument(f"location is a str, not {type(location).__name__}.", field="location")
         self._client = parse_location(location, _USUAL, options).client()

@@ -1,0 +1,1 @@
+"""Nothing is to be changed: dogpile.cache brings its tests for backends as classes, see test_dogpile.py."""
