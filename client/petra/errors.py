@@ -167,8 +167,20 @@ class SqlConstraint(FailedPrecondition):
     """A constraint of the schema does not hold, and nothing was changed. Write other rows, or change those there first.
 
     `constraint` is its kind: UNIQUE, PRIMARYKEY, NOTNULL, CHECK, FOREIGNKEY, TRIGGER (RAISE in a trigger), and others
-    of SQLite's.
+    of SQLite's. `field` says which statement it was (`statements[2].sql`), where it is not all of them together.
     """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        reason: str = "",
+        metadata: Mapping[str, str] | None = None,
+        outcome_unknown: bool = False,
+    ) -> None:
+        super().__init__(message, reason=reason, metadata=metadata, outcome_unknown=outcome_unknown)
+        self.field = field
 
     @property
     def constraint(self) -> str:

@@ -38,6 +38,7 @@ CLASSES: list[type[PetraError]] = [getattr(errors, name) for name in errors.__al
 OWN_FIELDS: dict[type[PetraError], dict[str, object]] = {
     VersionConflict: {"version": 7, "key": "cart"},
     InvalidArgument: {"field": "ttl"},
+    SqlConstraint: {"field": "statements[2].sql"},
     SqlError: {"field": "statements[2].sql"},
     SqlNotAllowed: {"field": "statements[2].sql"},
     EncodeError: {"field": "items", "path": "value.orders[3]"},

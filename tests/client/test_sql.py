@@ -168,6 +168,7 @@ class TestErrors:
         with pytest.raises(SqlConstraint, match="constraint") as caught:
             await room.sql.execute(text)
         assert caught.value.constraint == constraint
+        assert caught.value.field == "statements[0].sql"
         assert await room.sql.one("SELECT count(*) FROM t") == (1,)
 
     @pytest.mark.parametrize("text", ["ATTACH 'x' AS y", "BEGIN", "VACUUM", "PRAGMA writable_schema = 1"])
@@ -241,8 +242,9 @@ class TestTransactions:
             tx.sql.execute("DELETE FROM t")
             tx.increment("text")
 
-        with pytest.raises(SqlConstraint):
+        with pytest.raises(SqlConstraint) as violated:
             await room.transact(violate)
+        assert violated.value.field.startswith("operations[")
         with pytest.raises(SqlError) as caught:
             await room.transact(misspell)
         assert caught.value.field == "operations[1].sql.sql"

@@ -172,7 +172,7 @@ def _exception(said: _Said, key: str) -> PetraError:
     kind = _CLASS_OF_REASON.get(said.reason) or _CLASS_OF_CODE.get(said.code, InternalError)
     message = said.message or f"The call failed with {_code_name(said.code)}, and nothing else was said about it."
     reason, metadata = said.reason, said.metadata
-    if issubclass(kind, InvalidArgument):
+    if issubclass(kind, InvalidArgument | SqlConstraint):
         return kind(message, field=said.wrong_field, reason=reason, metadata=metadata)
     if issubclass(kind, ResourceExhausted):
         return kind(message, retry_after=said.retry_after, reason=reason, metadata=metadata)

@@ -49,6 +49,7 @@ def refusal_of(error: Exception) -> Refusal | None:
             return Refusal(
                 Reason.SQL_CONSTRAINT,
                 f"A constraint of the schema does not hold: {message}. Nothing was changed.",
+                field="sql",
                 metadata={"constraint": _constraint(error)},
             )
         case apsw.TooBigError():
