@@ -1,9 +1,10 @@
 """Writes the blocking twins of the data layers: client/petra/sync/X from client/petra/X, without async and await.
 
-A module with a coroutine in it has a twin, and imports what it needs from where that is (`from petra.client import
-AsyncClient`). One without is pure, and both trees import it. The two trees of the client itself are written by hand, so
-names are translated between them. `--check` writes nothing and tells what is not up to date. (The package unasync
-translates names token by token as well, but neither module paths nor docstrings.)
+A module with a coroutine in it has a twin, and so has one that imports such a module; both import what they need from
+where that is (`from petra.client import AsyncClient`). Any other one is pure, and both trees import it. The two trees
+of the client itself are written by hand, so names are translated between them. `--check` writes nothing and tells what
+is not up to date. (The package unasync translates names token by token as well, but neither module paths nor
+docstrings.)
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ _WORD = re.compile(r"\b(?:([Aa])n )?(" + "|".join(_NAMES) + r")\b")
 _KEYWORDS = re.compile(r"\b(?:async (?=def|with|for)|await )")
 # Where functions of users are decorated: `T | Awaitable[T]`, `Awaitable[T]` and `Coroutine[Any, Any, T]` are T.
 _PROMISES = re.compile(r"\b(?:(\w+) \| Awaitable\[\1\]|Awaitable\[(\w+)\]|Coroutine\[Any, Any, (\w+)\])")
+_FROM = re.compile(r"^\s*from (petra(?:\.\w+)+) import", re.MULTILINE)
 # Modules of the client that exist in both trees, by hand.
 _HAND_WRITTEN = ("client", "database", "objects", "rows", "transaction", "_waiting")
 
@@ -74,10 +76,19 @@ def main(arguments: list[str]) -> int:
 
 
 def twinned(sources: Sequence[Path]) -> dict[str, Path]:
-    """The modules of a package that have twins, by their names: those that await, and the __init__ if any does."""
-    awaiting = [path for path in sources if path.stem != ASYNC_ONLY and _awaits(path.read_text())]
-    inits = [path for path in sources if awaiting and path.name == "__init__.py"]
-    return {_module(path): path for path in sorted({*awaiting, *inits})}
+    """The modules of a package that have twins, by their names.
+
+    Those are the ones that await, those that import any of these, and the __init__ if there are some.
+    """
+    texts = {path: path.read_text() for path in sources if path.stem != ASYNC_ONLY}
+    found = {path for path, text in texts.items() if _awaits(text)}
+    more = found
+    while more:
+        names = {_module(path) for path in found}
+        more = {path for path, text in texts.items() if names.intersection(_FROM.findall(text))} - found
+        found |= more
+    inits = {path for path in sources if found and path.name == "__init__.py"}
+    return {_module(path): path for path in sorted(found | inits)}
 
 
 def twins(sources: Sequence[Path], modules: Set[str]) -> Iterator[tuple[Path, str]]:
@@ -95,7 +106,7 @@ def blocking(source: str, modules: Set[str], origin: Path) -> str:
     def place(match: re.Match[str]) -> str:
         return match[0].replace("petra.", "petra.sync.", 1) if match[1] in modules else match[0]
 
-    text = re.sub(r"^\s*from (petra(?:\.\w+)+) import", place, text, flags=re.MULTILINE)
+    text = _FROM.sub(place, text)
     return f"# Written by tools/blocking.py from {origin.as_posix()}: change that, and run make blocking.\n{text}"
 
 
