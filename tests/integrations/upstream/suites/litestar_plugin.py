@@ -43,9 +43,15 @@ def frozen_datetime(server: TestServer) -> Iterator[Traveller]:
 
 @pytest.fixture
 async def store(server: TestServer) -> AsyncIterator[PetraStore]:
-    async with PetraStore(server.address) as store:
+    store = PetraStore(server.address)
+    async with store:
         await store.delete_all()
         yield store
+
+
+@pytest.fixture
+def namespaced_store(store: PetraStore) -> PetraStore:
+    return store
 
 
 def _other(name: str) -> None:
@@ -59,7 +65,7 @@ def _other(name: str) -> None:
 
 
 for _name in (
-    *("redis_store", "redis_client", "valkey_store", "valkey_client", "memory_store"),
-    *("file_store", "file_store_create_directories", "file_store_create_directories_flag_false"),
+    *("redis_store", "redis_client", "redis_service", "valkey_store", "valkey_client", "valkey_service"),
+    *("memory_store", "file_store", "file_store_create_directories", "file_store_create_directories_flag_false"),
 ):
     _other(_name)
