@@ -32,14 +32,13 @@ def examined(definition: ModelDefinition, data: Mapping[str, object]) -> tuple[d
             _add(errors, one.name, [str(unfit)])
         else:
             _add(errors, one.name, _field_errors(one, value))
-    for name, error in definition.pattern.errors(fit).items():
-        # What is absent or of another kind was said already.
-        if name not in errors and name in fit:
-            _add(errors, name, [error])
-    if definition.check is not None and not errors:
-        for name, found in definition.check(fit).items():
-            _add(errors, name, list(found))
-    return fit, errors
+    # What is absent or of another kind is said already.
+    return fit, key_errors(definition, fit) | errors
+
+
+def key_errors(definition: ModelDefinition, data: Mapping[str, object]) -> dict[str, list[str]]:
+    """What is wrong with those fields of the data that are part of the key."""
+    return {name: [error] for name, error in definition.pattern.errors(data).items()}
 
 
 def _field_errors(one: FieldDefinition, value: Value) -> list[str]:

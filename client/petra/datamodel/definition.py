@@ -85,6 +85,11 @@ class FieldDefinition:
         return self.default() if callable(self.default) else copied(self.default)
 
 
+    def constant_default(self) -> Value:
+        """What a record has here that was stored before there was this field: the default, if that is no function."""
+        return None if callable(self.default) else self.new_value()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Which built-in fields there are, each of which can be switched off.
@@ -173,7 +178,8 @@ class SeedDefinition:
 class ModelDefinition:
     """A model. It is made complete and checked at once; raises DefinitionError that names the part which is wrong.
 
-    `check` is for rules over several fields: it gets a record's data and returns what is wrong, by field.
+    `check` is for rules over several fields: it gets data whose fields are right by themselves, and returns what is
+    wrong, by field. `typed` is the class of its records, where they have one.
     """
 
     name: str
@@ -185,6 +191,7 @@ class ModelDefinition:
     hooks: Mapping[HookName, tuple[Hook, ...]] = field(default_factory=dict)
     seeds: tuple[SeedDefinition, ...] = ()
     check: Callable[[Mapping[str, Value]], Mapping[str, list[str]]] | None = None
+    typed: type | None = None
 
     by_name: Mapping[str, FieldDefinition] = field(init=False, repr=False, compare=False)
     primary: FieldDefinition = field(init=False, repr=False, compare=False)
@@ -207,6 +214,9 @@ class ModelDefinition:
         _set(self, "kv", KvPlacement(self.kv.key_pattern or _default_pattern(self), namespace=self.kv.namespace))
         _set(self, "pattern", _pattern(self))
         _check_placement(self)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
     @property
     def table(self) -> str:

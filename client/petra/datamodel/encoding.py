@@ -71,9 +71,9 @@ def normalized(field_type: FieldType, value: object) -> Value:
     return _NORMALIZERS[field_type](value)
 
 
-def to_json(field_type: FieldType, value: Value) -> Value:
-    """A field's value as it stands in the object."""
-    return timestamp_text(value) if field_type == "timestamp" and value is not None else value
+def to_json(value: Value) -> Value:
+    """A field's value as it stands in the object. What is of another kind, see `from_json`, stays as it is."""
+    return timestamp_text(value) if isinstance(value, datetime) else value
 
 
 def from_json(field_type: FieldType, stored: Value) -> Value:
@@ -93,18 +93,14 @@ def from_json(field_type: FieldType, stored: Value) -> Value:
 
 
 def to_column(field_type: FieldType, value: Value) -> SqlValue:
-    """A field's value as it stands in the row."""
+    """A field's value as it stands in the row. What is of another kind, see `from_json`, is there as JSON has it."""
     if value is None:
         return None
-    match field_type:
-        case "bool":
-            return int(value)
-        case "timestamp":
-            return timestamp_text(value)
-        case "json" | "array":
-            return json_text(value)
-        case _:
-            return cast("SqlValue", value)
+    if isinstance(value, datetime):
+        return timestamp_text(value)
+    if field_type in {"json", "array"} or isinstance(value, list | dict):
+        return json_text(value)
+    return int(value) if isinstance(value, bool) else cast("SqlValue", value)
 
 
 def from_column(field_type: FieldType, stored: SqlValue) -> Value:

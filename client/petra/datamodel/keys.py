@@ -34,8 +34,8 @@ class KeyPattern:
         )
 
     def errors(self, data: Mapping[str, object]) -> dict[str, str]:
-        """What is wrong with the fields of a record that are part of its key."""
-        found = {name: part_error(data.get(name)) for name in self.fields}
+        """What is wrong with the given fields that are part of the key."""
+        found = {name: part_error(data[name]) for name in self.fields if name in data}
         return {name: error for name, error in found.items() if error}
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import uuid4
 
 from uuid_utils.compat import uuid7
 
-from petra.datamodel.definition import AUTH, DELETED_AT, ModelDefinition
+from petra.datamodel.definition import AUTH, CREATED_AT, DELETED_AT, UPDATED_AT, USER_ID, ModelDefinition
 from petra.datamodel.encoding import copied, from_json, same, to_json
 from petra.datastore.access import StoredObject, UserId, users_of
 from petra.values import Value
@@ -27,26 +28,21 @@ class Change:
     after: Value
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class State:
-    """How a record is stored; it changes with each read and write of the record."""
+    """How a record is stored. Each read and each write of the record gives it another one."""
 
     # 0 while it is new, and the key and the users are empty then.
     version: int = 0
     key: str = ""
     users: tuple[str, ...] = ()
-    saved: dict[str, Value] = field(default_factory=dict)
+    saved: Mapping[str, Value] = field(default_factory=dict)
     # Stored fields that the definition does not know.
-    extra: dict[str, Value] = field(default_factory=dict)
+    extra: Mapping[str, Value] = field(default_factory=dict)
 
     def may(self, definition: ModelDefinition, user_id: UserId) -> bool:
         """Whether a user sees and may change the stored record."""
         return user_id is None or not definition.options.auth or user_id in self.users
-
-    def take(self, other: State) -> None:
-        """Becomes like another one."""
-        self.version, self.key, self.users = other.version, other.key, other.users
-        self.saved, self.extra = other.saved, other.extra
 
 
 def new_data(definition: ModelDefinition) -> dict[str, Value]:
@@ -61,8 +57,14 @@ def new_data(definition: ModelDefinition) -> dict[str, Value]:
 
 
 def read(definition: ModelDefinition, key: str, version: int, stored: StoredObject) -> tuple[dict[str, Value], State]:
-    """The data and the state of a record that is stored."""
-    data = {one.name: from_json(one.type, stored.get(one.name)) for one in definition.stored_fields}
+    """The data and the state of a record that is stored.
+
+    A field that the object does not have, because it is newer, has its default, if that is a constant.
+    """
+    data = {
+        one.name: from_json(one.type, stored[one.name]) if one.name in stored else one.constant_default()
+        for one in definition.stored_fields
+    }
     extra = {name: value for name, value in stored.items() if name not in definition.by_name and name != AUTH}
     return data, State(version, key, tuple(users_of(stored)), snapshot(data), extra)
 
@@ -71,8 +73,8 @@ def written(
     definition: ModelDefinition, data: Mapping[str, Value], state: State, users: tuple[str, ...]
 ) -> StoredObject:
     """The object to store, as JSON has it, of data that was checked."""
-    stored = {one.name: to_json(one.type, data[one.name]) for one in definition.stored_fields}
-    return stored | state.extra | ({AUTH: list(users)} if definition.options.auth else {})
+    stored = {one.name: to_json(data[one.name]) for one in definition.stored_fields}
+    return stored | dict(state.extra) | ({AUTH: list(users)} if definition.options.auth else {})
 
 
 def snapshot(data: Mapping[str, Value]) -> dict[str, Value]:
@@ -81,12 +83,32 @@ def snapshot(data: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def changes(definition: ModelDefinition, saved: Mapping[str, Value], data: Mapping[str, Value]) -> dict[str, Change]:
-    """What differs, by field. Of a new record that is all that is not None."""
+    """What differs, by field, but for `updated_at`. Of a new record that is all that is not None."""
     return {
         one.name: Change(saved.get(one.name), data[one.name])
         for one in definition.stored_fields
-        if not same(saved.get(one.name), data[one.name])
+        if one.name != UPDATED_AT and not same(saved.get(one.name), data[one.name])
     }
+
+
+def stamped(
+    definition: ModelDefinition,
+    data: Mapping[str, Value],
+    *,
+    saved: Mapping[str, Value] | None,
+    now: datetime,
+    user_id: UserId,
+) -> dict[str, Value]:
+    """The data with what Petra keeps: who made the record and when, when it changed, and whether it is deleted.
+
+    `saved` is what is stored of it, None when it is new.
+    """
+    if saved is None:
+        kept: dict[str, Value] = {USER_ID: user_id, CREATED_AT: now, DELETED_AT: None}
+    else:
+        kept = {name: saved.get(name) for name in (USER_ID, CREATED_AT, DELETED_AT)}
+    kept[UPDATED_AT] = now
+    return {name: kept[name] if name in kept and definition.by_name[name].built_in else data[name] for name in data}
 
 
 def is_deleted(data: Mapping[str, Value]) -> bool:

@@ -6,7 +6,7 @@ version that the transaction requires holds together with its rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,6 +50,11 @@ class Save:
     value: StoredObject
     before: Stored | None
 
+    @property
+    def is_at_a_new_key(self) -> bool:
+        """Whether nothing may be stored under its key yet."""
+        return self.before is None or self.before.key != self.key
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:
@@ -68,7 +73,7 @@ def record_save(recording: Recording, save: Save) -> Deferred[int]:
     texts, before = statements(save.definition), save.before
     row = row_of(save.definition, save.key, save.data)
     users = users_in(save)
-    if before is None or before.key != save.key:
+    if save.is_at_a_new_key:
         recording.check(save.key, 0)
     if before is None:
         recording.sql.execute(texts.insert, row)
@@ -88,17 +93,24 @@ def record_save(recording: Recording, save: Save) -> Deferred[int]:
     return recording.set(save.key, save.value)
 
 
-def record_new(recording: Recording, saves: Iterable[Save]) -> list[Deferred[int]]:
-    """Puts many new records of one model into a transaction; the results are their versions."""
-    saves = list(saves)
+def record_saves(recording: Recording, saves: Sequence[Save]) -> list[Deferred[int]]:
+    """Puts saves of one model into a transaction, all of new records or all of stored ones; gives their versions."""
+    if not saves:
+        return []
+    if any(save.before is not None and save.is_at_a_new_key for save in saves):
+        return [record_save(recording, save) for save in saves]
+    # One statement for all rows is far less work than one for each.
     texts = statements(saves[0].definition)
     rows = [row_of(save.definition, save.key, save.data) for save in saves]
-    recording.sql.executemany(texts.insert, rows)
-    access = [(user, row[0]) for save, row in zip(saves, rows, strict=True) for user in users_in(save)]
-    if access:
-        recording.sql.executemany(texts.add_access, access)
+    if saves[0].before is None:
+        recording.sql.executemany(texts.insert, rows)
+        access = [(user, row[0]) for save, row in zip(saves, rows, strict=True) for user in users_in(save)]
+        if access:
+            recording.sql.executemany(texts.add_access, access)
+    else:
+        recording.sql.executemany(texts.upsert, [(*row, row[1]) for row in rows])
     for save in saves:
-        recording.check(save.key, 0)
+        recording.check(save.key, 0 if save.before is None else save.before.version or 0)
     return [recording.set(save.key, save.value) for save in saves]
 
 
@@ -110,6 +122,12 @@ def record_removal(recording: Recording, removal: Removal) -> Deferred[bool]:
     recording.sql.execute(texts.delete, (before.id, before.key))
     _access(recording, texts.remove_access, before.users, before.id)
     return recording.delete(before.key)
+
+
+def record_access(recording: Recording, definition: ModelDefinition, record_id: str, user: str, *, add: bool) -> None:
+    """Puts one access row, or the removal of one, into a transaction."""
+    texts = statements(definition)
+    recording.sql.execute(texts.add_access if add else texts.remove_access, (user, record_id))
 
 
 def row_of(definition: ModelDefinition, key: str, data: Mapping[str, Value]) -> tuple[SqlValue, ...]:

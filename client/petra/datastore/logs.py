@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Protocol, TypeAlias
 
 from petra.datastore.errors import LastOwner, NotFoundOrNoAccess
+from petra.errors import VersionConflict
 
 # How an operation may end without a fault of anybody's but the user's.
-_EXPECTED = frozenset({"ok", "absent", "no_access", LastOwner.__name__})
+_EXPECTED = frozenset({"ok", "absent", "no_access", LastOwner.__name__, VersionConflict.__name__, "Duplicate"})
 
 # So much of a key is enough to find it, and bounds the line.
 _SHOWN_CHARACTERS = 200
