@@ -18,6 +18,7 @@ from typing import Final, Literal, TypeAlias
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.errors import DefinitionError
 from petra.datamodel.recipes import Refusal, changed_index, dropped_column, dropped_unique, foreign_table, retyped
+from petra.datamodel.registry import MODELS
 from petra.datamodel.schema import (
     CREATE_MIGRATIONS,
     MIGRATIONS,
@@ -30,7 +31,12 @@ from petra.datamodel.schema import (
 )
 from petra.sql import SqlValue, Statement
 
+# A model's name, its definition, or its class.
+GivenModel: TypeAlias = str | ModelDefinition | type
 StepKind: TypeAlias = Literal["table", "column", "index", "backfill", "seed"]
+
+# A step has up to three statements, and the server takes 1,024 of them at once.
+_TOGETHER: Final = 300
 
 RECORD: Final = (
     f'INSERT INTO "{MIGRATIONS}" (id, run, kind, model, detail, state)'
@@ -116,12 +122,22 @@ class Plan:
     def transactions(self) -> list[list[Step]]:
         """The steps as they are done together: all that is done at once, and then each that takes long by itself."""
         quick = [step for step in self.steps if not step.long]
-        return [*([quick] if quick else []), *([step] for step in self.steps if step.long)]
+        together = [quick[start : start + _TOGETHER] for start in range(0, len(quick), _TOGETHER)]
+        return [*together, *([step] for step in self.steps if step.long)]
 
     @property
     def is_empty(self) -> bool:
         """Whether the database fits the models, but for seeds."""
         return not self.steps and not self.refusals and not self.pending
+
+
+def definitions_of(models: Iterable[GivenModel]) -> tuple[ModelDefinition, ...]:
+    """The definitions of models that are given by their names, as classes, or as definitions; each once.
+
+    Raises UnknownModel and DefinitionError.
+    """
+    given = [models] if isinstance(models, str | type | ModelDefinition) else models
+    return tuple(dict.fromkeys(_definition(model) for model in given))
 
 
 def make_plan(definitions: Iterable[ModelDefinition], database: Database) -> Plan:
@@ -140,6 +156,16 @@ def make_plan(definitions: Iterable[ModelDefinition], database: Database) -> Pla
 def transaction(steps: Iterable[Step]) -> list[Statement]:
     """The statements of steps that are done together."""
     return [Statement(CREATE_MIGRATIONS), *(statement for step in steps for statement in step.statements())]
+
+
+def _definition(model: GivenModel) -> ModelDefinition:
+    if isinstance(model, str):
+        return MODELS[model]
+    # Of a model class; to ask the class itself would need pydantic.
+    found = vars(model).get("__petra_definition__") if isinstance(model, type) else model
+    if not isinstance(found, ModelDefinition):
+        raise DefinitionError(f"{model!r} is no model: give its class, its definition or its name.", field="models")
+    return found
 
 
 def _plan(definition: ModelDefinition, database: Database) -> Plan:
