@@ -26,7 +26,7 @@ from petra.datastore import Datastore
 from petra.errors import InvalidArgument, SqlConstraint, SqlError
 from petra.values import Seconds, to_timeout
 
-Watch = Callable[[Progress], "object | Awaitable[object]"]
+Watch = Callable[[Progress], object | Awaitable[object]]
 
 # Of each step; an index on a table of millions of rows takes so long.
 _TIMEOUT = 60.0
