@@ -119,8 +119,9 @@ def run(suite: Suite, source: Path, address: str, scratch: Path) -> Outcome:
     tests = [str((SUITES if suite.ours else source) / test) for test in suite.tests]
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", suite.plugin, f"--junit-xml={report_file}"),
-        # Not this project's settings, nor those of the other one, whose plugins may be missing here.
+        # Not this project's settings and fixtures, nor those of the other one, whose plugins may be missing here.
         *("-c", str(SUITES / "pytest.ini"), "--rootdir", str(source), "--import-mode=importlib"),
+        f"--confcutdir={SUITES}",
         *("-p", "no:cacheprovider", *suite.options, *tests),
     ]
     environment = {

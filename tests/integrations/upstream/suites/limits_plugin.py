@@ -25,7 +25,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if names in STORAGES:
             # Each test begins with an empty storage.
             uri = f"{scheme}://{ADDRESS}/?namespace={uuid4().hex}"
-            row = (uri, {}, None) if names == STORAGES[0] else (uri, {}, kind, None)
+            row: tuple[object, ...] = (uri, {}, None) if names == STORAGES[0] else (uri, {}, kind, None)
             values = [pytest.param(*row, id="petra")]
         given(names, values, *more, **options)  # type: ignore[arg-type]
 

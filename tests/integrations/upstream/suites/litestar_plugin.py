@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 import pytest
-import time_machine
 
 from petra.integrations.litestar import PetraStore
 from petra.testing import TestServer
+
+
+# Installed for this run alone.
+time_machine: Any = import_module("time_machine")
 
 
 class Shifting(Protocol):

@@ -15,7 +15,7 @@ from petra.integrations.starsessions import PetraStore
 
 
 class EachLoop(SessionStore):
-    """Petra's stores of one place: a test runs in one event loop and its application in another, which share a store."""
+    """Petra's stores of one place: tests share theirs with an application in another event loop."""
 
     def __init__(self) -> None:
         self._location = f"petra://{os.environ['UPSTREAM_ADDRESS']}/?namespace={uuid4().hex}"

@@ -34,7 +34,7 @@ class PetraCacheTests(caches.BaseCacheTests, TestCase):  # type: ignore[misc] # 
         return TypeError
 
     def test_it_is_petra(self) -> None:
-        self.assertIsInstance(caches.caches["default"], PetraCache)
+        assert isinstance(caches.caches["default"], PetraCache)
 
 
 class PetraSessionTests(sessions.SessionTestsMixin, SimpleTestCase):  # type: ignore[misc] # known at run time

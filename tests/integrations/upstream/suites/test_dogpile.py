@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from dogpile.testing.fixtures import (
@@ -16,19 +17,19 @@ LOCATION = f"petra://{os.environ['UPSTREAM_ADDRESS']}/?namespace={uuid4().hex}"
 
 class TestBackend(_GenericBackendTestSuite):
     backend = "dogpile.cache.petra"
-    config_args = {"arguments": {"location": LOCATION}}
+    config_args: ClassVar[dict[str, Any]] = {"arguments": {"location": LOCATION}}
 
 
 class TestDistributedBackend(_GenericBackendTestSuite):
     backend = "dogpile.cache.petra"
-    config_args = {"arguments": {"location": LOCATION, "distributed_lock": True}}
+    config_args: ClassVar[dict[str, Any]] = {"arguments": {"location": LOCATION, "distributed_lock": True}}
 
 
 class TestSerializer(_GenericSerializerTestSuite, _GenericBackendTestSuite):
     backend = "dogpile.cache.petra"
-    config_args = {"arguments": {"location": LOCATION}}
+    config_args: ClassVar[dict[str, Any]] = {"arguments": {"location": LOCATION}}
 
 
 class TestMutex(_GenericMutexTestSuite):
     backend = "dogpile.cache.petra"
-    config_args = {"arguments": {"location": LOCATION, "distributed_lock": True}}
+    config_args: ClassVar[dict[str, Any]] = {"arguments": {"location": LOCATION, "distributed_lock": True}}
