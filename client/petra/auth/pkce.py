@@ -34,7 +34,7 @@ class OAuthState:
 
 def new_state(return_to: str, data: Mapping[str, Value] | None) -> OAuthState:
     """A state that nobody can guess. Raises InvalidArgument when `return_to` leads somewhere else."""
-    if safe_return_path(return_to, default="") != return_to:
+    if safe_return_path(return_to) != return_to:
         raise InvalidArgument(
             f"return_to must be a path of this site, such as /home, and {return_to[:60]!r} is none. For what strangers"
             " send, use safe_return_path first.",
