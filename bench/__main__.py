@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: `python -m bench [list | server | client | ycsb | sql | large] ...`."""
+"""The command line of the benchmarks: `python -m bench [list | NAME] ...`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 from bench import server
 from bench.client import run as client
+from bench.datamodel import run as datamodel
+from bench.datamodel.work import OPERATIONS
 from bench.large import run as large
 from bench.process import REPOSITORY, BenchError, Unavailable
 from bench.report import Folders, say
@@ -112,11 +114,37 @@ def _run_sql(arguments: argparse.Namespace, folders: Folders) -> None:
     sql.measure(options, folders)
 
 
+def _configure_datamodel(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeat", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of one run (default: 3)")
+    parser.add_argument("--records", type=int, default=100_000, help="records of the model (default: 100,000)")
+    parser.add_argument("--connections", type=int, default=20, help="of the pool to PostgreSQL (default: 20)")
+    parser.add_argument("--only", action="append", default=[], choices=OPERATIONS, help="this operation only")
+    parser.add_argument("--alone", action="store_true", help="only Petra, without PostgreSQL")
+
+
+def _run_datamodel(arguments: argparse.Namespace, folders: Folders) -> None:
+    quick = arguments.quick
+    options = datamodel.Options(
+        rounds=1 if quick else arguments.repeat,
+        seconds=0.3 if quick else arguments.seconds,
+        # The fewest with whole pages.
+        records=100_000 if not quick else 2 * 20 * 4 * 500,
+        only=arguments.only,
+        alone=arguments.alone,
+        connections=arguments.connections,
+    )
+    datamodel.measure(options, folders)
+
+
 _BENCHMARKS = {
     "server": _Benchmark("calls and batches against an echo, beside other servers", _configure_server, _run_server),
     "client": _Benchmark("a Python program with Petra's client, beside redis-py", _configure_client, _run_client),
     "ycsb": _Benchmark("the six YCSB core workloads, each checked against a model", _configure_ycsb, _run_ycsb),
     "sql": _Benchmark("statements in objects, beside a SQLite file and workerd", _configure_sql, _run_sql),
+    "datamodel": _Benchmark(
+        "records of a data model, beside SQLModel on PostgreSQL", _configure_datamodel, _run_datamodel
+    ),
     "large": _Benchmark("10 million keys: opening, memory, reads, after a crash", _configure_large, _run_large),
 }
 

@@ -1,0 +1,1 @@
+"""Records of a model: Petra's data models beside SQLModel on SQLAlchemy's asyncio and PostgreSQL, doing the same."""
