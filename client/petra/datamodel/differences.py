@@ -39,6 +39,26 @@ class Difference:
     repair: tuple[Statement, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What was found: how many differences of each kind, and the first 1,000 of them.
+
+    Kinds are row_missing, row_differs, object_missing, object_invalid (its values are not of the model's types),
+    access_missing and access_extra. `repaired` is how many were mended; `rows` how many rows were compared.
+    """
+
+    model: str
+    rows: int
+    counts: Mapping[str, int]
+    differences: tuple[Difference, ...]
+    repaired: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether there was no difference."""
+        return not self.counts
+
+
 def rows_after(definition: ModelDefinition, position: str, limit: int) -> Statement:
     """The next rows after a position, with their objects and the named users that have no access row."""
     key, primary = quoted(KEY_COLUMN), quoted(definition.primary.name)

@@ -7,13 +7,13 @@ such as raw SQL. It may run beside everything else: what it compares is of one m
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from petra._waiting import called
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.differences import (
     Difference,
+    Reconciliation,
     access_after,
     judge_access,
     judge_object,
@@ -33,26 +33,6 @@ _PORTION = 200
 # Of what is found, so much is told; all of it is counted.
 _SHOWN = 1_000
 _TIMEOUT = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """What was found: how many differences of each kind, and the first 1,000 of them.
-
-    Kinds are row_missing, row_differs, object_missing, object_invalid (its values are not of the model's types),
-    access_missing and access_extra. `repaired` is how many were mended; `rows` how many rows were compared.
-    """
-
-    model: str
-    rows: int
-    counts: Mapping[str, int]
-    differences: tuple[Difference, ...]
-    repaired: int
-
-    @property
-    def agrees(self) -> bool:
-        """Whether there was no difference."""
-        return not self.counts
 
 
 async def reconcile(
