@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import structlog
@@ -36,6 +37,10 @@ from petra_server.settings import Settings, split_address
 from petra_server.sql.statements import SqlLimits
 from petra_server.storage.engine import EngineOptions
 from petra_server.storage.partition import Partition, PartitionOptions
+
+if TYPE_CHECKING:
+    from petra_server.http.server import HttpOptions
+    from petra_server.http.service import HttpService
 
 _log = structlog.get_logger(__name__)
 
@@ -108,6 +113,8 @@ class Server:
         self._sweeping: asyncio.Task[None] | None = None
         # Host and port it listens on.
         self.address = ""
+        self._checks, self._pages = checks, pages
+        self._http: HttpService | None = None
 
     @classmethod
     async def start(cls, settings: Settings, clock: Clock) -> Server:
@@ -115,8 +122,13 @@ class Server:
         server = cls(settings, clock)
         try:
             server.address = _bind(server._grpc, settings)
+            if settings.http:
+                server._http = server._http_service()
             await server._grpc.start()
+            if server._http is not None:
+                await server._http.start()
         except BaseException:
+            await server._stop_http()
             await server._partition.close(server._counts())
             raise
         server._sweeping = asyncio.create_task(server.sweeper.run(), name="petra-sweeper")
@@ -133,7 +145,7 @@ class Server:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._admission.idle(), grace_seconds)
         # What is left are calls that have had their time, and watchers of health, who would never end by themselves.
-        await self._grpc.stop(_STOP_SECONDS)
+        await asyncio.gather(self._grpc.stop(_STOP_SECONDS), self._stop_http())
         await self._streams.close()
         await self.router.close(closing)
         await self._partition.close(self._counts())
@@ -142,16 +154,41 @@ class Server:
         """Ends after a failed write or flush: sends the answers that tell of it, and touches the disk no more."""
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         self._storage.drain()
-        await self._grpc.stop(_FAILURE_GRACE_SECONDS)
+        await asyncio.gather(self._grpc.stop(_FAILURE_GRACE_SECONDS), self._stop_http())
 
     def describe(self) -> dict[str, object]:
         """What the start-up line says."""
         return {
             "address": self.address,
+            **({"http": self.http_address} if self._http is not None else {}),
             "data": str(self._settings.data),
             "actors": self._partition.meta.actors,
             "version": __version__,
         }
+
+    @property
+    def http_address(self) -> str:
+        """Host and port of the HTTP API, empty when there is none."""
+        return "" if self._http is None else self._http.address
+
+    def _http_service(self) -> HttpService:
+        # Here, as it takes a tenth of a second to load, which servers without HTTP need not wait for.
+        from petra_server.http.api import Inside
+        from petra_server.http.service import HttpService
+
+        inside = Inside(
+            router=self.router,
+            partition=self._partition,
+            addresses=self.addresses,
+            checks=self._checks,
+            pages=self._pages,
+            admission=self._admission,
+        )
+        return HttpService(inside, _http_options(self._settings), timeout_ms=self._settings.http_timeout_ms)
+
+    async def _stop_http(self) -> None:
+        if self._http is not None:
+            await self._http.stop()
 
     def _counts(self) -> list[int]:
         return [actor.keys for actor in self.router.actors]
@@ -229,6 +266,21 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
         [(_read_pem(settings.tls_key), _read_pem(settings.tls_cert))],
         root_certificates=client_ca,
         require_client_auth=client_ca is not None,
+    )
+
+
+def _http_options(settings: Settings) -> HttpOptions:
+    from petra_server.http.server import HttpOptions
+
+    host, port = split_address(settings.http)
+    return HttpOptions(
+        host=host,
+        port=port,
+        max_connections=settings.http_connections,
+        max_head_bytes=settings.max_metadata_bytes,
+        tls_cert=settings.tls_cert,
+        tls_key=settings.tls_key,
+        tls_client_ca=settings.tls_client_ca,
     )
 
 

@@ -10,10 +10,18 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from time import perf_counter
 
-# Of namespaces that are told apart; a label for each of any number would be a burden for whoever collects them.
+# Of namespaces that are told apart, and of their names; a label for each of any number would be a burden for whoever
+# collects them.
 TOLD_APART = 50
+_TOLD_CHARACTERS = 128
 OTHER = "other"
+# How a request ended: done, or its client went before; else the reason of its refusal.
 OK = "OK"
+CANCELLED = "CANCELLED"
+# How it came.
+GRPC = "grpc"
+PIPELINE = "pipeline"
+HTTP = "http"
 
 # From a read out of the cache to a statement that takes its whole time.
 LATENCY_BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -44,7 +52,7 @@ class Histogram:
 
 
 class Namespaces:
-    """Requests of each namespace, for the first so many of them, and of all others together."""
+    """Requests of each of the first namespaces that have a name of a usual length, and of all others together."""
 
     __slots__ = ("_most", "counts")
 
@@ -52,11 +60,11 @@ class Namespaces:
         self._most = most
         self.counts: dict[str, int] = {OTHER: 0}
 
-    def add(self, namespace: str, requests: int) -> None:
+    def add(self, namespace: str, requests: int = 1) -> None:
         counts = self.counts
         if namespace in counts:
             counts[namespace] += requests
-        elif len(counts) <= self._most:
+        elif len(counts) <= self._most and len(namespace) <= _TOLD_CHARACTERS:
             counts[namespace] = requests
         else:
             counts[OTHER] += requests
@@ -71,7 +79,7 @@ class RequestFigures:
         self._counts: dict[tuple[str, str, str], int] = {}
         self._seconds: dict[tuple[str, str], Histogram] = {}
         self.namespaces = Namespaces()
-        # Operations of each pipeline message, and how long a part of one was on its way until all of it was answered.
+        # Operations of each pipeline message, and how long the last one of each part of a message took.
         self.messages = Histogram(SIZE_BOUNDS)
         self.pipeline_seconds = Histogram(LATENCY_BOUNDS)
 

@@ -42,6 +42,7 @@ class Group(Enum):
     STORAGE = "Storage"
     SQL = "SQL"
     LIMITS = "Limits"
+    HTTP = "HTTP"
     CONNECTIONS = "Connections"
     TLS = "TLS"
 
@@ -383,10 +384,32 @@ class Settings:
         at_most=GIB,
     )
 
+    http: str = _setting(
+        "",
+        Group.HTTP,
+        "The address of the HTTP API and of /metrics, HOST:PORT, such as 127.0.0.1:7476. Unset: there is none. Who "
+        "reaches it can read and write, as with listen; the TLS settings are for both.",
+    )
+    http_timeout_ms: int = _setting(
+        5_000,
+        Group.HTTP,
+        "How long a request may take that does not say so itself in Petra-Timeout-Ms. More keeps requests waiting "
+        "whose clients may have given up.",
+        at_least=100,
+        at_most=3_600_000,
+    )
+    http_connections: int = _setting(
+        1024,
+        Group.HTTP,
+        "Connections of HTTP at the same time; beyond them requests get 503. Each takes a file descriptor.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+
     max_metadata_bytes: int = _setting(
         16 * KIB,
         Group.CONNECTIONS,
-        "The headers of one call. Larger ones are refused by gRPC itself.",
+        "The headers of one call, or the head of an HTTP request. Larger ones are refused unread.",
         at_least=KIB,
         at_most=16 * MIB,
     )
@@ -477,10 +500,11 @@ def _range_problems(settings: Settings) -> Iterator[Problem]:
         if least is not None and not least <= value <= most:
             show = format_size if each.name.endswith("_bytes") else str
             yield Problem((each.name,), f"must be from {show(least)} to {show(most)}, and is {show(value)}")
-    try:
-        split_address(settings.listen)
-    except ValueError as error:
-        yield Problem(("listen",), str(error))
+    for name in ("listen", *(("http",) if settings.http else ())):
+        try:
+            split_address(getattr(settings, name))
+        except ValueError as error:
+            yield Problem((name,), str(error))
 
 
 def _contradictions(settings: Settings) -> Iterator[Problem]:

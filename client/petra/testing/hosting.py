@@ -73,7 +73,7 @@ class HostedServer:
 
     async def restart(self) -> None:
         """Stops, and starts on the same directory and port. Connections are lost, and entries are not."""
-        self.settings = replace(self.settings, listen=self.address)
+        self.settings = replace(self.settings, listen=self.address, http=self.server.http_address)
         await self.stop()
         await self.start()
 

@@ -35,6 +35,7 @@ class Call:
         "caller",
         "deadline",
         "operation",
+        "queued_at",
         "request_id",
         "scope",
         "size_bytes",
@@ -64,6 +65,8 @@ class Call:
         self.tag = tag
         self.size_bytes = size_bytes
         self.deadline = deadline
+        # When it began to wait in a mailbox, by the loop's clock; 0 when it does not.
+        self.queued_at = 0.0
         # Set by a caller that has gone: the operation is dropped when it has not begun.
         self.withdrawn = False
 

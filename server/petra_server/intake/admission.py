@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from petra_server.errors import Reason, Refusal
+from petra_server.figures import RequestFigures
 
 # 256 streams of these are 4 MiB.
 UNCOUNTED_BYTES = 16 << 10
@@ -25,6 +26,8 @@ class Admission:
         self.max_connection_bytes = max_connection_bytes
         self.max_server_bytes = max_server_bytes
         self.server_bytes = 0
+        # What came in, and how it ended; whoever answers counts.
+        self.figures = RequestFigures()
         # Set when the server shuts down: what everyone is told from then on.
         self.closing: Refusal | None = None
         self._accounts: dict[str, Account] = {}

@@ -6,6 +6,7 @@ Columns because they are cheap in Python: to write and read 100 sets and their a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import TypeAlias, TypeVar
@@ -22,6 +23,7 @@ _T = TypeVar("_T")
 _GET, _SET, _DELETE, _INCREMENT, _TOUCH = (
     int(method) for method in (pb.METHOD_GET, pb.METHOD_SET, pb.METHOD_DELETE, pb.METHOD_INCREMENT, pb.METHOD_TOUCH)
 )
+BY_COLUMNS = frozenset((_GET, _SET, _DELETE, _INCREMENT, _TOUCH))
 _WITHOUT_ENVELOPE = frozenset((_GET, _TOUCH))
 _IF_VERSION = int(pb.OPERATION_OPTION_IF_VERSION)
 _KEEP_TTL = int(pb.OPERATION_OPTION_KEEP_TTL)
@@ -45,6 +47,7 @@ class Columns:
         requests.checks.batch(self.count, "methods")
         if len(message.ids) != self.count:
             raise _misfit("ids", len(message.ids), self.count)
+        self._message = message
         self._checks = requests.checks
         self._max_key_bytes = requests.checks.limits.max_key_bytes
         requests.checks.batch(len(message.addresses), "addresses")
@@ -72,6 +75,18 @@ class Columns:
             self._column("initials", message.initials, 0),
             self._column("timeouts_ms", message.timeouts_ms, 0),
         )
+
+    def namespaces(self) -> Iterable[tuple[str, int]]:
+        """How many operations by columns name each namespace, by the addresses of the message; empty is the default."""
+        message = self._message
+        methods, indexes = message.methods, message.address_indexes
+        names = [address.namespace for address in message.addresses] or [""]
+        if not BY_COLUMNS.issuperset(methods):
+            ours = [at for at, method in zip(indexes or repeat(0), methods, strict=False) if method in BY_COLUMNS]
+            counts = Counter(ours)
+        else:
+            counts = Counter(indexes or {0: self.count})
+        return ((names[at], count) for at, count in counts.items())
 
     def rows(self) -> Iterator[Row]:
         """The operations, in order."""

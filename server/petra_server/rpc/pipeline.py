@@ -17,18 +17,21 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import grpc
 
 from petra.v1 import sql_pb2
 from petra.v1 import storage_pb2 as pb
+from petra_server.actor.addresses import DEFAULT_NAMESPACE
 from petra_server.actor.asking import Gather
-from petra_server.actor.call import Call
-from petra_server.actor.operations import GetReply, Reply
+from petra_server.actor.call import Call, Caller
+from petra_server.actor.operations import GetReply, Operation, Reply
 from petra_server.actor.router import Router
 from petra_server.errors import Refusal
 from petra_server.faults import internal_error
+from petra_server.figures import OK, PIPELINE, Histogram, RequestFigures
 from petra_server.intake.admission import UNCOUNTED_BYTES, Account
 from petra_server.intake.pages import Pages
 from petra_server.rpc.answers import ITEM_BYTES, Answers
@@ -58,6 +61,7 @@ class PipelineStream:
         requests: Requests,
         pages: Pages,
         account: Account,
+        figures: RequestFigures,
         *,
         max_stream_bytes: int,
     ) -> None:
@@ -67,6 +71,7 @@ class PipelineStream:
         self._requests = requests
         self._pages = pages
         self._account = account
+        self._figures = figures
         self._max_stream_bytes = max_stream_bytes
         self._message_bytes = min(_MESSAGE_BYTES, requests.checks.limits.max_message_bytes)
         self._portion_bytes = min(_PORTION_BYTES, self._message_bytes)
@@ -99,6 +104,8 @@ class PipelineStream:
         finally:
             self._over = True
             self._account.add(-self._load_bytes)
+            for message in self._messages:
+                self._tell(message)
             self._reader.cancel()
             for task in self._listing_tasks:
                 task.cancel()
@@ -146,6 +153,9 @@ class PipelineStream:
         """Submits the operations of a message. Raises Refusal when it is no good as a whole."""
         columns = Columns(parse(pb.PipelineRequest, data), self._requests)
         now = self._loop.time()
+        self._figures.messages.observe(columns.count)
+        for namespace, count in columns.namespaces():
+            self._figures.namespaces.add(namespace or DEFAULT_NAMESPACE, count)
         # Each operation counts for its share of the message.
         size_bytes = ITEM_BYTES + len(data) // (columns.count or 1)
         rows = columns.rows()
@@ -171,8 +181,8 @@ class PipelineStream:
     def _submit(self, columns: Columns, rows: Iterator[Row], now: float, size_bytes: int) -> None:
         refusal = self._refusal()
         if refusal is not None:
-            for op_id, *_ in rows:
-                self.push(op_id, refusal, size_bytes)
+            for op_id, method, *_ in rows:
+                self.push(op_id, refusal, size_bytes, method)
             return
         calls: list[Call] = []
         found, others = read_at_once(
@@ -193,11 +203,14 @@ class PipelineStream:
                     continue
                 actor, prefix, operation, sync, request_id = columns.asked(row)
             except Refusal as refused:
-                self.push(op_id, refused, size_bytes)
+                self.push(op_id, refused, size_bytes, method)
                 continue
             calls.append(Call(self, actor, operation, sync, prefix, request_id, deadline, op_id, size_bytes))
         if calls:
+            calls[-1].caller = _Timed(calls[-1].caller, self._figures.pipeline_seconds)
             self._router.submit(calls)
+        else:
+            self._figures.pipeline_seconds.observe(self._loop.time() - now)
 
     def _refusal(self) -> Refusal | None:
         """Why nothing is taken now."""
@@ -214,14 +227,17 @@ class PipelineStream:
         """An operation whose request message is its value."""
         if method == pb.METHOD_LIST:
             request = parse(pb.ListRequest, data)
+            self._figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
             task = self._loop.create_task(self._list(op_id, request, deadline, size_bytes))
             self._listing_tasks.add(task)
             task.add_done_callback(self._listing_tasks.discard)
             return
         kind, prepare = _EMBEDDED[method]
-        prepared: Prepared = prepare(self._requests, parse(kind, data))
+        request = parse(kind, data)
+        self._figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
+        prepared: Prepared = prepare(self._requests, request)
         parts, combine = prepared.plan.parts, prepared.plan.combine
-        caller = _Embedded(self, op_id, prepared, size_bytes)
+        caller = _Embedded(self, op_id, method, prepared, size_bytes)
         gather = caller if combine is None else Gather(len(parts), combine, caller.finish)
         if combine is not None and not parts:
             caller.finish(combine([]))
@@ -238,12 +254,12 @@ class PipelineStream:
             outcome = refusal
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             outcome = internal_error("A listing failed.")
-        self.push(op_id, outcome, size_bytes)
+        self.push(op_id, outcome, size_bytes, pb.METHOD_LIST)
 
     # Answers.
 
     def answered(self, call: Call, outcome: Reply | Refusal) -> None:
-        self.push(call.tag, outcome, call.size_bytes)
+        self.push(call.tag, outcome, call.size_bytes, call.operation)
 
     def _push_found(self, found: Found, operation_bytes: int) -> None:
         """Queues the answers of Gets, unless they are large and too much waits to be sent already."""
@@ -253,13 +269,13 @@ class PipelineStream:
                 self._account.check(size_bytes)
             except Refusal as refusal:
                 for op_id in found.op_ids:
-                    self.push(op_id, refusal, operation_bytes)
+                    self.push(op_id, refusal, operation_bytes, pb.METHOD_GET)
                 return
         self._message_for(size_bytes).add_records(found.op_ids, found.records, size_bytes)
         self._queued(count, size_bytes, operation_bytes * count)
 
-    def push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int) -> None:
-        """Queues an answer; `operation_bytes` is what its operation was counted with."""
+    def push(self, op_id: int, outcome: Reply | Refusal | bytes, operation_bytes: int, asked: int | Operation) -> None:
+        """Queues an answer; `operation_bytes` is what its operation was counted with, and `asked` its method."""
         if self._over:
             return
         size_bytes = ITEM_BYTES
@@ -268,7 +284,9 @@ class PipelineStream:
                 size_bytes += len(outcome.record.value)
         elif type(outcome) is bytes:
             size_bytes += len(outcome)
+            self._figures.count(PIPELINE, _method_name(asked), OK)
         elif isinstance(outcome, Refusal):
+            self._figures.count(PIPELINE, _method_name(asked), outcome.reason.value)
             # Up to four bytes a character.
             size_bytes += 4 * len(outcome.message) + sum(4 * len(value) for value in outcome.metadata.values())
         if size_bytes > UNCOUNTED_BYTES:
@@ -298,6 +316,7 @@ class PipelineStream:
             try:
                 self._account.check(size_bytes)
             except Refusal as refusal:
+                self._figures.count(PIPELINE, "Get", refusal.reason.value)
                 return refusal, ITEM_BYTES
         return outcome, size_bytes
 
@@ -314,6 +333,7 @@ class PipelineStream:
         while True:
             if self._messages:
                 message = self._messages.popleft()
+                self._tell(message)
                 await self._context.write(message.write())
                 self._add(-message.size_bytes)
                 if self._load_bytes <= self._max_stream_bytes:
@@ -324,15 +344,36 @@ class PipelineStream:
                 self._writer_wake = self._loop.create_future()
                 await self._writer_wake
 
+    def _tell(self, message: Answers) -> None:
+        """Counts what a message answers."""
+        for method, count in message.done():
+            self._figures.count(PIPELINE, method, OK, count)
+
+
+class _Timed:
+    """Takes the answer of the last operation of a slice, and tells how long that took."""
+
+    __slots__ = ("_began", "_caller", "_histogram")
+
+    def __init__(self, caller: Caller, histogram: Histogram) -> None:
+        self._caller = caller
+        self._histogram = histogram
+        self._began = perf_counter()
+
+    def answered(self, call: Call, outcome: Reply | Refusal) -> None:
+        self._histogram.observe(perf_counter() - self._began)
+        self._caller.answered(call, outcome)
+
 
 class _Embedded:
     """Who takes the answer of an operation that came as a request message."""
 
-    __slots__ = ("_op_id", "_prepared", "_size_bytes", "_stream")
+    __slots__ = ("_method", "_op_id", "_prepared", "_size_bytes", "_stream")
 
-    def __init__(self, stream: PipelineStream, op_id: int, prepared: Prepared, size_bytes: int) -> None:
+    def __init__(self, stream: PipelineStream, op_id: int, method: int, prepared: Prepared, size_bytes: int) -> None:
         self._stream = stream
         self._op_id = op_id
+        self._method = method
         self._prepared = prepared
         self._size_bytes = size_bytes
 
@@ -350,7 +391,7 @@ class _Embedded:
                 answer = refusal
             except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
                 answer = internal_error("An answer could not be written.")
-        self._stream.push(self._op_id, answer, self._size_bytes)
+        self._stream.push(self._op_id, answer, self._size_bytes, self._method)
 
 
 _EMBEDDED: dict[int, tuple[Any, Any]] = {
@@ -362,6 +403,15 @@ _EMBEDDED: dict[int, tuple[Any, Any]] = {
     pb.METHOD_TRANSACT: (pb.TransactRequest, Requests.transact),
     pb.METHOD_EXECUTE: (sql_pb2.ExecuteRequest, Requests.execute),
 }
+
+
+# As in petra.v1.Method, and as the unary methods are called.
+_NAMES = {number: name.removeprefix("METHOD_").title().replace("_", "") for name, number in pb.Method.items()}
+
+
+def _method_name(asked: int | Operation) -> str:
+    """Of an operation by columns, its kind is its method."""
+    return _NAMES.get(asked, "unknown") if isinstance(asked, int) else type(asked).__name__
 
 
 _EMBEDDED_METHODS = frozenset((*_EMBEDDED, pb.METHOD_LIST))

@@ -10,14 +10,11 @@ from collections.abc import Iterator
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.router import Reader
 from petra_server.rpc.answers import ABSENT, ITEM_BYTES
-from petra_server.rpc.columns import Columns, Row
+from petra_server.rpc.columns import BY_COLUMNS, Columns, Row
 from petra_server.storage.cache import MISSING
 from petra_server.storage.records import Record
 
 _GET = int(pb.METHOD_GET)
-_BY_COLUMNS = frozenset(
-    int(method) for method in (_GET, pb.METHOD_SET, pb.METHOD_DELETE, pb.METHOD_INCREMENT, pb.METHOD_TOUCH)
-)
 
 
 class Found:
@@ -67,7 +64,7 @@ def read_at_once(
                 continue
         others.append(row)
         other_keys.add(key)
-        if method not in _BY_COLUMNS:
+        if method not in BY_COLUMNS:
             # It may concern any key.
             others.extend(rows)
     return (portions if found.op_ids else []), others

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import perf_counter
 
 import grpc
 
 from petra.v1 import sql_pb2 as pb
+from petra_server.actor.addresses import DEFAULT_NAMESPACE
 from petra_server.actor.asking import Waiter
 from petra_server.actor.operations import Query, QueryReply
 from petra_server.actor.plans import Plan
@@ -15,6 +17,7 @@ from petra_server.actor.router import Router
 from petra_server.actor.sql_streams import Streams
 from petra_server.errors import Refusal, deadline_passed
 from petra_server.faults import internal_error
+from petra_server.figures import CANCELLED, GRPC, OK
 from petra_server.intake.admission import Admission
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.requests import Requests
@@ -49,9 +52,11 @@ class SqlService:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     async def _query(self, data: bytes, context: _Context) -> None:
+        began, status, figures = perf_counter(), CANCELLED, self._admission.figures
         try:
             self._admission.begin()
         except Refusal as refusal:
+            figures.ended(GRPC, "Query", refusal.reason.value, began)
             await abort(context, refusal)
         try:
             leave = self._admission.enter(context.peer(), len(data))
@@ -60,15 +65,21 @@ class SqlService:
                     await context.write(part.SerializeToString())
             finally:
                 leave()
+            status = OK
         except Refusal as refusal:
+            status = refusal.reason.value
             await abort(context, refusal)
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
-            await abort(context, internal_error("A Query failed."))
+            fault = internal_error("A Query failed.")
+            status = fault.reason.value
+            await abort(context, fault)
         finally:
+            figures.ended(GRPC, "Query", status, began)
             self._admission.end()
 
     async def _answer(self, data: bytes, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
         request = parse(pb.QueryRequest, data)
+        self._admission.figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
         address, query = query_plan(self._requests.addresses, self._requests.checks, request)
         assert address.owner is not None
         waiter = Waiter()

@@ -93,7 +93,13 @@ class StorageService:
             await abort(context, refusal)
         account = self._admission.open_account(context.peer())
         stream = PipelineStream(
-            context, self._router, self._requests, self._pages, account, max_stream_bytes=self._max_stream_bytes
+            context,
+            self._router,
+            self._requests,
+            self._pages,
+            account,
+            self._admission.figures,
+            max_stream_bytes=self._max_stream_bytes,
         )
         self._streams.add(stream)
         try:

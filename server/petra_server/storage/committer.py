@@ -20,9 +20,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Protocol
 
 from petra_server.errors import StorageFailed
+from petra_server.figures import FLUSH_BOUNDS, SIZE_BOUNDS, Histogram
 from petra_server.storage.batch import Batch
 
 # How many must ask for flushes at the same time to be a crowd.
@@ -77,6 +79,9 @@ class Committer:
         self._asked = 0
         # Of whom the next flush waits for, 0 when it does not wait.
         self._crowd = 0
+        # Figures: how long flushes took, and how many waited for each.
+        self.flush_seconds = Histogram(FLUSH_BOUNDS)
+        self.flush_answers = Histogram(SIZE_BOUNDS)
         self._flush_handle: asyncio.Handle | None = None
         self._buffered_timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
@@ -147,6 +152,7 @@ class Committer:
             self._idle.set()
             return
         self._asked, self._asking = self._asking, 0
+        self.flush_answers.observe(self._asked)
         self._crowd = 0
         self._flushing = True
         self.open_generation += 1
@@ -154,7 +160,8 @@ class Committer:
             self._observer.generation_closed()
         self._requests.put(True)
 
-    def _flush_done(self, failure: StorageFailed | None) -> None:
+    def _flush_done(self, failure: StorageFailed | None, seconds: float) -> None:
+        self.flush_seconds.observe(seconds)
         self._flushing = False
         if failure is not None:
             self._fail(failure)
@@ -191,11 +198,12 @@ class Committer:
         assert self._loop is not None
         while self._requests.get():
             failure: StorageFailed | None = None
+            began = perf_counter()
             try:
                 self._log.flush_wal()
             except StorageFailed as error:
                 failure = error
             try:
-                self._loop.call_soon_threadsafe(self._flush_done, failure)
+                self._loop.call_soon_threadsafe(self._flush_done, failure, perf_counter() - began)
             except RuntimeError:  # the loop was closed without us: nobody waits any more
                 return

@@ -61,7 +61,8 @@ class Partition:
         )
         # Entries of each actor at the opening, and whether that is an estimate.
         self.counts, self.counts_estimated = self._read_counts()
-        # Owned by the loop.
+        # Owned by the loop. Keys and values handed to the engine so far.
+        self.written_bytes = 0
         self._version = int.from_bytes(engine.get(PARTITION_FAMILY, _VERSIONS_KEY) or b"", "big")
         self._version_ceiling = 0
         self._raise_ceiling_at = 0
@@ -93,7 +94,9 @@ class Partition:
         generation = self.committer.append(batch)
         if ceiling != self._version_ceiling:
             self._set_ceiling(ceiling)
-        self.disk.wrote(sum([len(key) + len(value) for _, key, value in batch.writes if value is not None]))
+        size_bytes = sum([len(key) + len(value) for _, key, value in batch.writes if value is not None])
+        self.written_bytes += size_bytes
+        self.disk.wrote(size_bytes)
         return generation
 
     async def close(self, counts: list[int]) -> None:
