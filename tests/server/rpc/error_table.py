@@ -194,6 +194,28 @@ def _throttles() -> list[Row]:
         row("cost", "cost", pb.ThrottleRequest(limit=1, period_ms=1, cost=2)),
         row("cost-over-burst", "cost", pb.ThrottleRequest(limit=9, period_ms=1, burst=2, cost=3)),
         row("window-cost", "cost", pb.ThrottleRequest(algorithm=window, limit=1, period_ms=1, cost=2)),
+        *(row(f"several-{name}", field, request) for name, field, request in _several_limits()),
+    ]
+
+
+def _several_limits() -> list[tuple[str, str, pb.ThrottleRequest]]:
+    def request(*limits: pb.ThrottleLimit, **fields: int) -> pb.ThrottleRequest:
+        return pb.ThrottleRequest(limits=limits, **fields)  # type: ignore[arg-type]
+
+    good = pb.ThrottleLimit(limit=1, period_ms=1)
+    window = pb.ThrottleLimit(limit=1, period_ms=2, burst=1, algorithm=pb.ALGORITHM_FIXED_WINDOW)
+    many = [pb.ThrottleLimit(limit=1, period_ms=number) for number in range(1, 18)]
+    return [
+        ("and-one", "limits", request(good, limit=1)),
+        ("alike", "limits", request(good, pb.ThrottleLimit(limit=2, period_ms=1, algorithm=pb.ALGORITHM_GCRA))),
+        ("many", "limits", request(*many)),
+        ("no-limit", "limits[1].limit", request(good, pb.ThrottleLimit(period_ms=2))),
+        ("burst", "limits[1].burst", request(good, window)),
+        (
+            "cost",
+            "cost",
+            request(pb.ThrottleLimit(limit=2, period_ms=1), pb.ThrottleLimit(limit=1, period_ms=2), cost=2),
+        ),
     ]
 
 
