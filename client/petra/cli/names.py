@@ -1,4 +1,4 @@
-"""`petra namespaces`, `petra objects` and `petra object`: what there is on a server."""
+"""`petra namespaces`, `petra objects`, `petra databases` and `petra object`: what there is on a server."""
 
 from __future__ import annotations
 
@@ -36,6 +36,33 @@ def namespaces(prefix: str, limit: int | None, server: Server, output: Output) -
 def objects(prefix: str, limit: int | None, namespace: str, server: Server, output: Output) -> None:
     """Print the objects of a namespace that hold something and begin with PREFIX."""
     _print_names(server, lambda client: client.namespace(namespace).objects(prefix=prefix), "object", limit, output)
+
+
+@click.command(cls=PetraCommand, short_help="Print the SQL databases of a namespace.")
+@click.argument("prefix", default="")
+@_limit_option
+@namespace_option
+@server_options()
+@output_option
+def databases(prefix: str, limit: int | None, namespace: str, server: Server, output: Output) -> None:
+    """Print the objects whose names begin with PREFIX and that have a SQL database: name, size and tables.
+
+    The columns are parted by tabs. Of the tables there are the first 1,000.
+    """
+    from petra.cli import shown
+
+    out = sys.stdout.buffer
+
+    async def work(client: AsyncClient) -> None:
+        async for database in client.namespace(namespace).databases(prefix=prefix, limit=limit):
+            if output == "json":
+                line = shown.as_json(database)
+            else:
+                tables = ", ".join(map(shown.name_text, database.tables))
+                line = f"{shown.name_text(database.object)}\t{shown.size_text(database.size_bytes)}\t{tables}"
+            out.write(line.encode() + b"\n")
+
+    run(server, work)
 
 
 def _print_names(

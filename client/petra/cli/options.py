@@ -15,7 +15,7 @@ from petra.cli.group import CannotRun
 if TYPE_CHECKING:
     import ssl
 
-    from petra import AsyncClient, AsyncNamespace, AsyncObject
+    from petra import AsyncClient, AsyncNamespace, AsyncObject, Client
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -55,6 +55,12 @@ class Server:
         from petra import AsyncClient
 
         return AsyncClient(self.address, timeout=self.timeout, connect_timeout=self.timeout, tls=self._tls(), **options)
+
+    def blocking_client(self) -> Client:
+        """The same for threads."""
+        from petra import Client
+
+        return Client(self.address, timeout=self.timeout, connect_timeout=self.timeout, tls=self._tls())
 
     def _tls(self) -> bool | ssl.SSLContext:
         if self.tls_key and not self.tls_cert:
