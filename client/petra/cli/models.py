@@ -53,12 +53,12 @@ def plan_(module: str, namespace: str, database: str, server: Server, output: Ou
     The exit code is 3 when something would have to be dropped, renamed or converted, which is left to you: the recipe
     is printed.
     """
-    from petra.datamodel.migrate import plan
-
     definitions = _models(module)
-    made = run(
-        server, lambda client: plan(_datastore(client, namespace, database), definitions, timeout=server.timeout)
-    )
+
+    async def work(client: AsyncClient) -> Plan:
+        return await migration_plan(_datastore(client, namespace, database), definitions, timeout=server.timeout)
+
+    made = run(server, work)
     lines = [{"do": step.kind, "model": step.model, "name": step.name, "sql": list(step.sql)} for step in made.steps]
     lines += [
         {"do": "backfill", "model": record.model, "name": step_id.removeprefix("backfill:"), "sql": []}
@@ -108,18 +108,18 @@ def apply(module: str, namespace: str, database: str, server: Server, output: Ou
 @_arguments
 def status(module: str, namespace: str, database: str, server: Server, output: Output) -> None:
     """Print the steps that were done for the models of MODULE, and for each model whether something is left to do."""
-    from petra.datamodel.migrate import history, plan
+    from petra.datamodel.migrate import migration_history, migration_plan
 
     definitions = _models(module)
 
     async def work(client: AsyncClient) -> tuple[list[dict[str, object]], Plan]:
         store = _datastore(client, namespace, database)
         names = {definition.name for definition in definitions}
-        steps = [one for one in await history(store, timeout=server.timeout) if one.model in names]
+        steps = [one for one in await migration_history(store, timeout=server.timeout) if one.model in names]
         lines: list[dict[str, object]] = [
             {"step": one.id, "run": one.run, "model": one.model, "state": one.state, "at": one.at} for one in steps
         ]
-        return lines, await plan(store, definitions, timeout=server.timeout)
+        return lines, await migration_plan(store, definitions, timeout=server.timeout)
 
     lines, made = run(server, work)
     _print(lines, output, lambda line: f"{line['at']}  {line['state']:<7}  {line['step']}")

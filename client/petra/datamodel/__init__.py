@@ -6,6 +6,7 @@ for asyncio, petra.sync.datamodel for threads; they have the same names.
 
 from __future__ import annotations
 
+from petra.datamodel.backfill import Progress
 from petra.datamodel.bound import Bound
 from petra.datamodel.define import define
 from petra.datamodel.definition import (
@@ -17,6 +18,7 @@ from petra.datamodel.definition import (
     SeedDefinition,
     TablePlacement,
 )
+from petra.datamodel.differences import Difference, Reconciliation
 from petra.datamodel.dynamic import DataModel
 from petra.datamodel.errors import (
     BulkFailed,
@@ -28,17 +30,39 @@ from petra.datamodel.errors import (
     UnknownModel,
     ValidationError,
 )
-from petra.datamodel.expressions import Avg, Column, Condition, Count, Max, Min, Sum, and_, col, escape_like, not_, or_
+from petra.datamodel.expressions import (
+    Avg,
+    Column,
+    Condition,
+    Count,
+    Max,
+    Min,
+    Sum,
+    and_,
+    col,
+    condition,
+    escape_like,
+    not_,
+    or_,
+)
 from petra.datamodel.hooks import Event
+from petra.datamodel.migrate import initialize, migration_history, migration_plan
 from petra.datamodel.model import Model
+from petra.datamodel.outcome import Applied, Initialized
+from petra.datamodel.pages import CursorPage, Explanation, Listing, Pagination
+from petra.datamodel.plan import Plan
 from petra.datamodel.query import Query
+from petra.datamodel.recipes import MigrationRefused, Refusal
+from petra.datamodel.reconcile import reconcile
 from petra.datamodel.record import Record
 from petra.datamodel.registry import MODELS, Models
+from petra.datamodel.seeds import MissingVariable
 from petra.datamodel.state import Change
 from petra.datamodel.validation import Rules
 
 __all__ = [
     "MODELS",
+    "Applied",
     "Avg",
     "Bound",
     "BulkFailed",
@@ -46,23 +70,35 @@ __all__ = [
     "Column",
     "Condition",
     "Count",
+    "CursorPage",
     "DataModel",
     "DefinitionError",
+    "Difference",
     "Duplicate",
     "Event",
+    "Explanation",
     "FieldDefinition",
     "HookRefused",
     "IndexDefinition",
+    "Initialized",
     "KvPlacement",
+    "Listing",
     "Max",
+    "MigrationRefused",
     "Min",
+    "MissingVariable",
     "Model",
     "ModelDefinition",
     "Models",
     "NotInitialized",
     "Options",
+    "Pagination",
+    "Plan",
+    "Progress",
     "Query",
+    "Reconciliation",
     "Record",
+    "Refusal",
     "Rules",
     "SeedDefinition",
     "Sum",
@@ -72,8 +108,13 @@ __all__ = [
     "ValidationError",
     "and_",
     "col",
+    "condition",
     "define",
     "escape_like",
+    "initialize",
+    "migration_history",
+    "migration_plan",
     "not_",
     "or_",
+    "reconcile",
 ]

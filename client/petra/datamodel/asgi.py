@@ -64,7 +64,7 @@ class FunctionEndpoint:
 
         Raises InvalidArgument for an empty key, and UnknownModel.
         """
-        if not isinstance(api_key, str) or not api_key:
+        if not api_key:
             raise InvalidArgument(
                 "api_key is empty, so everybody could call the endpoint. Give a secret.", field="api_key"
             )

@@ -68,13 +68,13 @@ async def initialize(
     return outcome.result((time.perf_counter() - began) * 1_000)
 
 
-async def plan(datastore: Datastore, models: Iterable[GivenModel], *, timeout: Seconds = _TIMEOUT) -> Plan:
+async def migration_plan(datastore: Datastore, models: Iterable[GivenModel], *, timeout: Seconds = _TIMEOUT) -> Plan:
     """What `initialize` would do, seeds left out. Nothing is changed."""
     definitions = definitions_of(models)
     return make_plan(definitions, await _look(datastore, definitions, to_timeout(timeout) or _TIMEOUT))
 
 
-async def history(datastore: Datastore, *, timeout: Seconds = _TIMEOUT) -> list[Applied]:
+async def migration_history(datastore: Datastore, *, timeout: Seconds = _TIMEOUT) -> list[Applied]:
     """All steps that were done in this database, the oldest first."""
     statement = recorded()
     try:
