@@ -61,8 +61,11 @@ class Streams:
             await stream.begin(lambda: self._databases.open(*readers(snapshot, query.database)), query, now_ms)
             yield stream
         finally:
-            await asyncio.shield(stream.close())
-            self._open.discard(stream)
+            try:
+                await asyncio.shield(stream.close())
+            finally:
+                # Also when it is cancelled once more: by its deadline and by its caller.
+                self._open.discard(stream)
 
     async def close(self) -> None:
         """Ends all streams: their next parts are refused. Waits for the parts that are under way."""
@@ -144,6 +147,8 @@ class Stream:
             raise time_up()
         self._interrupting = self._loop.call_later(left_seconds, self.stop)
         running = self._loop.run_in_executor(self._pool, work)
+        # Who is cancelled does not look at what it has ended with.
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             return await asyncio.shield(running)
         except Interrupted:
