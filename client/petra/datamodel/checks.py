@@ -16,13 +16,16 @@ WHOLE = "__model__"
 def checked(definition: ModelDefinition, data: Mapping[str, object]) -> dict[str, Value]:
     """The data as its fields hold it, sharing nothing with what was given. Raises ValidationError."""
     fit, errors = examined(definition, data)
+    if definition.check is not None and not errors:
+        for name, found in definition.check(fit).items():
+            _add(errors, name, list(found))
     if errors:
         raise ValidationError.of(definition.name, errors)
     return fit
 
 
 def examined(definition: ModelDefinition, data: Mapping[str, object]) -> tuple[dict[str, Value], dict[str, list[str]]]:
-    """The data as its fields hold it, and all that is wrong with it, by field."""
+    """The data as its fields hold it, and all that is wrong with a field of it, by field."""
     errors: dict[str, list[str]] = {}
     fit: dict[str, Value] = {}
     for one in definition.stored_fields:
