@@ -53,6 +53,8 @@ def plan_(module: str, namespace: str, database: str, server: Server, output: Ou
     The exit code is 3 when something would have to be dropped, renamed or converted, which is left to you: the recipe
     is printed.
     """
+    from petra.datamodel.migrate import migration_plan
+
     definitions = _models(module)
 
     async def work(client: AsyncClient) -> Plan:

@@ -11,8 +11,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+import petra.datamodel.backfill as filling
 from petra._waiting import called
-from petra.datamodel import backfill as filling
 from petra.datamodel.backfill import Backfill, Progress
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.faults import explained

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, Self, TypeAlias, TypeVar, cast
 
-from petra.datamodel import compile as compiled
+import petra.datamodel.compile as compiled
 from petra.datamodel.answers import decode_figures, decode_row, found_in_row, scope
 from petra.datamodel.cursors import decode_cursor, encode_cursor
 from petra.datamodel.definition import ModelDefinition
