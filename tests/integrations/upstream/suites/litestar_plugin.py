@@ -12,7 +12,6 @@ import pytest
 from petra.integrations.litestar import PetraStore
 from petra.testing import TestServer
 
-
 # Installed for this run alone.
 time_machine: Any = import_module("time_machine")
 
