@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from time import perf_counter
 
 import grpc
@@ -61,8 +62,14 @@ class SqlService:
         try:
             leave = self._admission.enter(context.peer(), len(data))
             try:
-                async for part in self._answer(data, _deadline(context, self._loop)):
-                    await context.write(part.SerializeToString())
+                # Whatever ends it, its stream ends with it, and not when the garbage is collected.
+                async with aclosing(self._answer(data, _deadline(context, self._loop))) as parts:
+                    async for part in parts:
+                        try:
+                            await context.write(part.SerializeToString())
+                        except grpc.aio.BaseError:
+                            # Whoever asked has gone in the middle of the part.
+                            return
             finally:
                 leave()
             status = OK
@@ -77,7 +84,7 @@ class SqlService:
             figures.ended(GRPC, "Query", status, began)
             self._admission.end()
 
-    async def _answer(self, data: bytes, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
+    async def _answer(self, data: bytes, deadline: float | None) -> AsyncGenerator[pb.QueryResponse, None]:
         request = parse(pb.QueryRequest, data)
         self._admission.figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
         address, query = query_plan(self._requests.addresses, self._requests.checks, request)
@@ -89,10 +96,13 @@ class SqlService:
         if reply.snapshot is None:
             yield _whole(reply)
             return
-        async for part in self._stream(query, reply, deadline):
-            yield part
+        async with aclosing(self._stream(query, reply, deadline)) as parts:
+            async for part in parts:
+                yield part
 
-    async def _stream(self, query: Query, reply: QueryReply, deadline: float | None) -> AsyncIterator[pb.QueryResponse]:
+    async def _stream(
+        self, query: Query, reply: QueryReply, deadline: float | None
+    ) -> AsyncGenerator[pb.QueryResponse, None]:
         assert reply.snapshot is not None
         async with self._streams.open(query, reply.snapshot, reply.now_ms, deadline) as stream:
             columns = column_messages(stream.columns)
