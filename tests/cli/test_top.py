@@ -1,20 +1,11 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import io
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
-import termios
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +16,8 @@ from petra import ActorInfo, Limits, ServerInfo
 from petra.cli.top.figures import Sample, figures, percentile_ms
 from petra.cli.top.view import OTHER_ROWS, frame, sparkline, unreachable
 from petra.testing import TestServer
-from tests.cli.runner import COMMAND, Cli, environment
+from tests.cli.runner import Cli
+from tests.cli.terminals import terminal
 
 START = datetime(2026, 10, 17, tzinfo=UTC)
 INFO = ServerInfo(
@@ -126,68 +118,6 @@ def test_json_counts_what_was_done(cli: Cli, shared_server: TestServer) -> None:
     after = cli.json("top", "--once", "-i", "10ms", "--actors", "100")
     assert len(after["actors"]) == 8
     assert after["keys"] == before["keys"] + 1
-
-
-class Terminal:
-    """A pseudo terminal, and what was written to it."""
-
-    def __init__(self, leader: int, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self._leader = leader
-        self._written = b""
-
-    def until(self, condition: Callable[[str], bool]) -> str:
-        """What was written since the last time, when it meets the condition."""
-        deadline = time.monotonic() + 60
-        while not condition(self._written.decode(errors="replace")):
-            assert time.monotonic() < deadline, self._written
-            if select.select([self._leader], [], [], 0.1)[0]:
-                self._written += self._read()
-        text, self._written = self._written.decode(errors="replace"), b""
-        return text
-
-    def rest(self) -> str:
-        """What is written until the process ends."""
-        while chunk := self._read():
-            self._written += chunk
-        assert self.process.wait(60) is not None
-        return self._written.decode(errors="replace")
-
-    def press(self, key: bytes) -> None:
-        os.write(self._leader, key)
-
-    def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self._leader, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        # The kernel sends it to the processes that this is the controlling terminal of; here there are none.
-        self.process.send_signal(signal.SIGWINCH)
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._leader, 65_536)
-        except OSError:
-            # So Linux says that nobody has it open any more.
-            return b""
-
-
-@contextmanager
-def terminal(*args: str) -> Iterator[Terminal]:
-    """The command on a terminal of its own."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    with subprocess.Popen(
-        [*COMMAND, *args],
-        env=environment(TERM="xterm", COLUMNS="", LINES=""),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        start_new_session=True,
-    ) as process:
-        os.close(follower)
-        try:
-            yield Terminal(leader, process)
-        finally:
-            process.kill()
-            os.close(leader)
 
 
 def head_widths(text: str) -> list[int]:

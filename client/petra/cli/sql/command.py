@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _Mode: TypeAlias = Literal["table", "csv", "json"]
 
+_STDIN = "standard input"
 _PARAMETER_SIGNS = (":", "@", "$")
 
 
@@ -79,13 +80,14 @@ def sql(
         elif commands:
             _run_script(session, [f"{each}\n;\n".encode() for each in commands], "--command", atomic=True)
         elif file is not None:
-            _run_script(session, file, getattr(file, "name", "-"), atomic=atomic)
+            given = getattr(file, "name", "-")
+            _run_script(session, file, _STDIN if given in {"-", "<stdin>"} else given, atomic=atomic)
         elif sys.stdin.isatty() and sys.stdout.isatty() and not atomic:
             from petra.cli.sql.shell import Shell
 
             Shell(session, f"Object {name} of namespace {namespace} at {server.address}").run()
         else:
-            _run_script(session, sys.stdin.buffer, "-", atomic=atomic)
+            _run_script(session, sys.stdin.buffer, _STDIN, atomic=atomic)
 
 
 def _run_commands(session: Session, commands: Iterable[str], params: Params) -> None:

@@ -80,7 +80,6 @@ def with_parameters(sql: str) -> tuple[str, tuple[SqlValue, ...]]:
     return "".join([*parts, sql[at:]]), tuple(values)
 
 
-@lru_cache(maxsize=4096)
 def _real(value: float) -> str:
     if math.isnan(value):
         return "NULL"
@@ -88,13 +87,14 @@ def _real(value: float) -> str:
         return "9e999" if value > 0 else "-9e999"
     digits = repr(value)
     # SQLite before 3.43 misses the last bit of some numbers. What Python's own SQLite misses, none is asked to read.
-    return digits if _reads(digits, value) else _product(value)
+    return digits if _are_read(digits) else _product(value)
 
 
-def _reads(digits: str, value: float) -> bool:
-    connection = _judge()
-    (read,) = connection.execute(f"SELECT {digits}").fetchone()
-    return bool(read == value)
+@lru_cache(maxsize=4096)
+def _are_read(digits: str) -> bool:
+    """Whether SQLite reads the same number from digits as Python does."""
+    (read,) = _judge().execute(f"SELECT {digits}").fetchone()
+    return bool(read == float(digits))
 
 
 @lru_cache(maxsize=1)

@@ -22,6 +22,8 @@ from petra.sync.database import Sql
 
 # Statements that begin so may be queries. The others are executed, as the server would refuse to stream them.
 READING: Final = frozenset(("SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"))
+# Of these it is of interest how many rows they have changed.
+_CHANGING: Final = frozenset(("INSERT", "REPLACE", "UPDATE", "DELETE", "WITH"))
 # Beyond it long values are sent as parameters: the server bounds the text of a statement, to 256 KiB unless set.
 _LONG_TEXT: Final = 64 << 10
 
@@ -53,7 +55,7 @@ class Session:
                 return
             (result,) = self.batch([sendable(piece.text, params)])
             self.print_result(result)
-            if piece.word not in READING:
+            if piece.word in _CHANGING and not result.columns:
                 self.printer.report({"changes": result.changes})
 
     def run_query(self, text: str) -> None:
