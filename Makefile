@@ -4,6 +4,7 @@
 #   make run           a server on 127.0.0.1:7475 with its data in ./petra-data    [LISTEN=host:port DATA=folder ARGS=...]
 #   make test          all tests                                                   [ARGS="-k name"]
 #   make check         format, lint, types, import arrows, generated code, .proto files
+#   make integrations  the tests of the libraries that petra.integrations has adapters for   [ARGS="limits django"]
 #   make crash N=500   kill the server N times under load and look at what it kept
 #   make bench         the measurements                                            [ARGS=...]
 #   make proto         generate client/petra/v1 from proto/
@@ -22,6 +23,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROTO_VENV := .venv-proto
 LOWEST_VENV := .venv-lowest
+UPSTREAM_VENV := .venv-upstream
 
 PROTOS := $(wildcard proto/petra/v1/*.proto)
 SERVICES := $(shell grep -l '^service ' $(PROTOS))
@@ -44,7 +46,7 @@ PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" python -m grpc_tools.protoc -Iproto --
 PATH="$(CURDIR)/$(PROTO_VENV)/bin:$$PATH" python -m grpc_tools.protoc -Iproto --grpc_python_out=$(1) --mypy_grpc_out=quiet:$(1) $(SERVICES)
 endef
 
-.PHONY: setup run test check format lint types imports blocking-check proto-check proto-lint crash bench blocking proto compat lock clean
+.PHONY: setup run test integrations check format lint types imports blocking-check proto-check proto-lint crash bench blocking proto compat lock clean
 
 setup: $(VENV)/.stamp
 
@@ -58,6 +60,11 @@ $(LOWEST_VENV)/.stamp: requirements/lowest.txt pyproject.toml
 	$(call install_petra,$(LOWEST_VENV))
 	@touch $@
 
+$(UPSTREAM_VENV)/.stamp: requirements/upstream.txt pyproject.toml
+	$(call new_venv,$(UPSTREAM_VENV),requirements/upstream.txt)
+	$(call install_petra,$(UPSTREAM_VENV))
+	@touch $@
+
 $(PROTO_VENV)/.stamp: requirements/proto.txt
 	$(call new_venv,$(PROTO_VENV),requirements/proto.txt)
 	@touch $@
@@ -68,6 +75,10 @@ run: $(VENV)/.stamp
 
 test: $(VENV)/.stamp
 	$(BIN)/python -m pytest $(ARGS)
+
+# Each with the sources of the version that is installed, which are fetched.
+integrations: $(UPSTREAM_VENV)/.stamp
+	$(UPSTREAM_VENV)/bin/python -m tests.integrations.upstream $(ARGS)
 
 crash: $(VENV)/.stamp
 	$(BIN)/python -m pytest tests/crash --crash-rounds $(N) $(ARGS)
@@ -120,10 +131,11 @@ COMPILE = $(BIN)/uv pip compile --quiet --upgrade --no-config --universal --pyth
 lock: $(VENV)/.stamp
 	$(COMPILE) pyproject.toml --extra server --output-file requirements/server.txt
 	$(COMPILE) --group build --output-file requirements/build.txt
+	$(COMPILE) pyproject.toml --extra server --group build --group upstream --output-file requirements/upstream.txt
 	$(COMPILE) --group proto --output-file requirements/proto.txt
 	$(COMPILE) pyproject.toml --extra server --group dev --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra server --group build --group test --resolution lowest-direct --output-file requirements/lowest.txt
 
 clean:
-	rm -rf $(VENV) $(PROTO_VENV) $(LOWEST_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PROTO_VENV) $(LOWEST_VENV) $(UPSTREAM_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
