@@ -11,7 +11,7 @@ from petra.datamodel.keys import part_error
 from petra.datamodel.state import State, read
 from petra.datastore.access import UserId, visible
 from petra.sql import SqlValue
-from petra.values import Encoding, JSONCodec, Value
+from petra.values import Encoding, Entry, JSONCodec, Value
 
 _CODEC = JSONCodec()
 
@@ -41,12 +41,19 @@ def lookup(definition: ModelDefinition, record_ids: Sequence[str]) -> tuple[str,
     )
 
 
-def found_in(definition: ModelDefinition, user_id: UserId, key: str, version: int, stored: object) -> Found | None:
-    """The record that an entry holds, as JSON or read already; None when the user does not see it, or it is none."""
-    value = decoded(stored) if isinstance(stored, str) else stored
+def found_entry(definition: ModelDefinition, user_id: UserId, entry: Entry | None) -> Found | None:
+    """The record that an entry holds; None when the user does not see it, or it is none."""
+    if entry is None:
+        return None
     # Where access is off, everybody sees what the system sees.
-    seen = visible(value, user_id if definition.options.auth else None)
-    return None if seen is None else Found(*read(definition, key, version, seen))
+    seen = visible(entry.value, user_id if definition.options.auth else None)
+    return None if seen is None else Found(*read(definition, entry.key, entry.version, seen))
+
+
+def found_in(definition: ModelDefinition, user_id: UserId, key: str, version: int, stored: object) -> Found | None:
+    """As `found_entry`, of an entry that SQL has read: JSON as text. Raises DecodeError."""
+    value = decoded(stored) if isinstance(stored, str) else stored
+    return found_entry(definition, user_id, Entry(key, value, version, None))
 
 
 def decoded(text: str) -> Value:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.faults import explained
-from petra.datamodel.lookups import Found, found_in, key_of_id, lookup
+from petra.datamodel.lookups import Found, found_entry, found_in, key_of_id, lookup
 from petra.datastore import Store
 from petra.datastore.keys import checked_text
 
@@ -21,9 +21,7 @@ async def fetch(definition: ModelDefinition, store: Store, record_id: str) -> Fo
         if definition.pattern.fields == (definition.primary.name,):
             key = key_of_id(definition, record_id)
             entry = None if key is None else await store.database.get_entry(key)
-            found = (
-                None if entry is None else found_in(definition, store.user_id, entry.key, entry.version, entry.value)
-            )
+            found = found_entry(definition, store.user_id, entry)
         else:
             found = (await _by_rows(definition, store, [record_id])).get(record_id)
         if found is None:
