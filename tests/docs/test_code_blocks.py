@@ -1,5 +1,7 @@
 """Every code block in the documents works: Python runs against a real server, settings load, commands exist.
 
+The curl commands of a document are run in their order as well, and the block of `json` after one is its last answer.
+
 The Python blocks of a document are one session with a server of its own. `print(...)  # text` must print that text; a
 block without such comments prints what the block of `text` after it shows. A block that begins with the name of a file
 (`# test_shop.py`) is that file; if it holds tests, pytest runs them.
@@ -10,9 +12,12 @@ is fenced as `text`.
 
 from __future__ import annotations
 
+import ast
+import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -32,6 +37,9 @@ from tests.support.server import ServerProcess
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+HTTP_ADDRESS = "127.0.0.1:7476"
+# Of an answer, what is another one each time.
+VARYING = {"cursor", "expiresAtMs"}
 ADDRESS = re.compile(r"(localhost|127\.0\.0\.1):7475")
 
 
@@ -57,6 +65,8 @@ class Stage:
     session: Session
     # Python blocks that were run, each with what it printed.
     outputs: dict[Block, str] = field(default_factory=dict)
+    # The last answers of blocks with curl.
+    answers: dict[Block, object] = field(default_factory=dict)
 
 
 def blocks_of(document: Path) -> list[Block]:
@@ -73,6 +83,8 @@ BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
 
 def run_python(block: Block, stage: Stage) -> None:
     """Runs the block after those before it in the document."""
+    if block.document.parent.name == "integrations" and (missing := missing_packages(block.document)):
+        pytest.skip(f"{block} needs {', '.join(missing)}: pip install --group integrations")
     for each in BLOCKS:
         if each.document == block.document and each.language == "python" and each.line <= block.line:
             name = file_name(each)
@@ -87,6 +99,16 @@ def run_python(block: Block, stage: Stage) -> None:
         assert stage.outputs[block].splitlines() == promised_output(block)
     elif name.startswith("test_"):
         run_tests(block, name, stage)
+
+
+def missing_packages(document: Path) -> list[str]:
+    """What a document imports and is not installed here."""
+    nodes = [
+        node for each in blocks_of(document) if each.language == "python" for node in ast.walk(ast.parse(each.text))
+    ]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    return sorted(name for name in {each.partition(".")[0] for each in names} if find_spec(name) is None)
 
 
 def promised_output(block: Block) -> list[str]:
@@ -132,9 +154,41 @@ def run_console(block: Block, stage: Stage) -> None:
 
 
 def run_shell(block: Block, stage: Stage) -> None:
+    if "curl " in block.text:
+        run_curl(block, stage)
+        return
     for line in block.text.splitlines():
         if line.strip() and not line.startswith("#"):
             run_command(line, block, stage)
+
+
+def run_curl(block: Block, stage: Stage) -> None:
+    """Runs the commands after those of the blocks before, and compares what the last one was answered."""
+    if shutil.which("curl") is None:
+        pytest.skip("the commands of the documents are not tried: there is no curl here")
+    for each in BLOCKS:
+        earlier = each.document == block.document and each.line <= block.line and each not in stage.answers
+        if earlier and each.language == "bash" and "curl " in each.text:
+            for line in each.text.splitlines():
+                program, *arguments = shlex.split(line.replace(HTTP_ADDRESS, stage.server.start_line["http"]))
+                assert program == "curl", f"{each}: {line}"
+                quiet = ["--silent", "--show-error", "--noproxy", "*"]
+                stage.answers[each] = json.loads(run([program, *quiet, *arguments], stage.folder).stdout)
+    after = BLOCKS[BLOCKS.index(block) + 1 :][:1]
+    assert after, f"{block}: there is no answer after it"
+    assert after[0].language == "json", f"{block}: there is no answer after it"
+    assert without_varying(stage.answers[block]) == without_varying(json.loads(after[0].text))
+
+
+def without_varying(answer: object) -> object:
+    """An answer with its types in place of what varies."""
+    if isinstance(answer, list):
+        return [without_varying(each) for each in answer]
+    if isinstance(answer, dict):
+        return {
+            name: type(each).__name__ if name in VARYING else without_varying(each) for name, each in answer.items()
+        }
+    return answer
 
 
 def run_command(line: str, block: Block, stage: Stage) -> None:
@@ -179,11 +233,14 @@ def try_petra(arguments: list[str], variables: dict[str, str], block: Block, sta
 
 
 def without_place(arguments: list[str]) -> Iterator[str]:
-    """Leaves out --data and --listen, which ServerProcess gives itself."""
+    """Leaves out --data and --listen, which ServerProcess gives itself; HTTP is on a free port."""
     words = iter(arguments)
     for word in words:
         if word in {"--data", "--listen"}:
             next(words)
+        elif word == "--http":
+            next(words)
+            yield from ("--http", "127.0.0.1:0")
         elif not word.startswith(("--data=", "--listen=")):
             yield word
 
@@ -193,7 +250,7 @@ def try_pip(arguments: list[str], variables: dict[str, str], block: Block, stage
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert arguments[0] == "install", f"{block}: pip {arguments[0]}"
     for argument in arguments[1:]:
-        match = re.fullmatch(r"petra(?:\[([\w,]+)\])?", argument)
+        match = re.fullmatch(r"petra(?:\[([\w,-]+)\])?", argument)
         assert match, f"{block}: no package of this project: {argument}"
         assert match[1] is None or set(match[1].split(",")) <= extras.keys(), f"{block}: no extra of Petra: {argument}"
     assert not variables
@@ -239,6 +296,8 @@ COMMANDS: dict[str, Callable[[list[str], dict[str, str], Block, Stage], None]] =
 RUNNERS: dict[str, Callable[[Block, Stage], None]] = {
     "bash": run_shell,
     "console": run_console,
+    # It is the answer to the commands before it.
+    "json": lambda block, stage: None,
     "python": run_python,
     "sh": run_shell,
     "shell": run_shell,
@@ -256,7 +315,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path]
         def stage_of(document: Path) -> Stage:
             if document not in made:
                 folder = tmp_path_factory.mktemp(document.stem)
-                server = open_stages.enter_context(ServerProcess(tmp_path_factory.mktemp("server") / "data"))
+                server = open_stages.enter_context(
+                    ServerProcess(tmp_path_factory.mktemp("server") / "data", "--http", "127.0.0.1:0")
+                )
                 made[document] = Stage(folder, server, open_stages.enter_context(Session(folder)))
             return made[document]
 

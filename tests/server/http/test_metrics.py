@@ -71,8 +71,7 @@ async def load(server: ServerProcess, scraped: list[Samples]) -> None:
         for _ in range(MISSING):
             tasks.create_task(http.get("/storage/absent", params={"namespace": "counted"}))
         tasks.create_task(conflicts(client))
-        for _ in range(5):
-            scraped.append(await asyncio.to_thread(scrape, server))
+        scraped += [await asyncio.to_thread(scrape, server) for _ in range(5)]
 
 
 async def conflicts(client: AsyncClient) -> None:
