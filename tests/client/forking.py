@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 
 from petra import AsyncClient, Client
+from petra.errors import ClientClosed
 
 
 def in_child(work: Callable[[], bool]) -> None:
@@ -75,6 +76,25 @@ def asynchronous(address: str) -> None:
         await client.close()
 
     asyncio.run(use())
+
+
+def streaming(address: str) -> None:
+    """Rows that are being read stay with the parent; a child asks for its own."""
+    query = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 2000) SELECT x, zeroblob(1000) FROM n"
+    with Client(address) as client:
+        sql = client.object("room").sql
+        rows = sql.query(query)
+        assert next(rows)[0] == 1
+
+        def read() -> bool:
+            try:
+                list(rows)
+            except ClientClosed:
+                return sum(1 for _ in sql.query(query)) == 2_000
+            return False
+
+        in_child(read)
+        assert [row[0] for row in rows] == list(range(2, 2_001))
 
 
 _SHARED: list[Client] = []

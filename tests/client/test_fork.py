@@ -20,7 +20,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
-@pytest.mark.parametrize("program", [forking.blocking, forking.busy, forking.asynchronous, forking.prefork])
+@pytest.mark.parametrize(
+    "program", [forking.blocking, forking.busy, forking.asynchronous, forking.prefork, forking.streaming]
+)
 def test_a_client_survives_a_fork(server: ServerProcess, program: object) -> None:
     name = getattr(program, "__name__", "")
     # Newer versions of Python warn of any fork beside threads, which is what is tried here.

@@ -64,6 +64,17 @@ holder.self, holder.client = holder, Client(address)
 print(holder.client.set('key', 1) > 0)
 del holder
 """,
+    "with rows that are half read": """
+client = Client(address)
+text = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, zeroblob(1000) FROM n"
+rows = client.object('room').sql.query(text)
+other = AsyncClient(address)
+async def main():
+    global others
+    others = other.object('room').sql.query(text)
+    print((await anext(others))[0] + next(rows)[0] == 2)
+asyncio.run(main())
+""",
     "used when the interpreter ends": """
 client = Client(address)
 def last():

@@ -37,6 +37,8 @@ MISTAKES = {
     "result-is-an-int": ('client.increment("visits").upper()', "upper"),
     "entry-may-be-none": ('client.get_entry("key").value', "value"),
     "key-is-text": ('client.get(b"key")', "key"),
+    "parameter-of-sql": ('client.object("a").sql.execute("SELECT ?", (object(),))', "object"),
+    "method-of-sql": ('client.object("a").sql.fetchall("SELECT 1")', "fetchall"),
     "unknown-name": ("petra.Cliente", "Cliente"),
 }
 PROGRAM = """from __future__ import annotations

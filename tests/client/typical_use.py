@@ -18,9 +18,13 @@ from petra import (
     AsyncNamespace,
     AsyncObject,
     AsyncPipeline,
+    AsyncRows,
+    AsyncSql,
     AsyncTransaction,
     Client,
     Codec,
+    Column,
+    DatabaseInfo,
     Deferred,
     Encoding,
     Entry,
@@ -30,7 +34,12 @@ from petra import (
     Object,
     PetraError,
     Pipeline,
+    Result,
+    Row,
+    Rows,
     ServerInfo,
+    Sql,
+    Statement,
     Throttled,
     Transaction,
     VersionConflict,
@@ -42,6 +51,7 @@ from petra.errors import (
     InvalidArgument,
     NotAnInteger,
     ResourceExhausted,
+    SqlConstraint,
     Unavailable,
 )
 
@@ -84,6 +94,8 @@ def use_blocking(address: str, namespace: str) -> None:
         use_pipeline(client)
         use_names(client)
         use_object(client.object("room"))
+        use_sql(client.object("room-sql"))
+        use_databases(client)
         assert_type(client.clear(prefix="", durability="buffered", timeout=30), int)
         assert_type(client.name, str)
     use_codec(address, namespace)
@@ -218,6 +230,42 @@ def use_object(room: Object) -> None:
     assert_type(room.name, str)
 
 
+def use_sql(room: Object) -> None:
+    sql = room.sql
+    assert_type(sql, Sql)
+    sql.script("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT NOT NULL, age REAL)")
+    inserted = assert_type(sql.execute("INSERT INTO people (name, age) VALUES (?, ?)", ("Ann", 41.5)), Result)
+    assert (inserted.changes, inserted.last_insert_rowid) == (1, 1)
+    sql.executemany("INSERT INTO people (name) VALUES (:name)", [{"name": "Bob"}, {"name": "Cy"}])
+    row = assert_type(sql.one("SELECT id, name FROM people WHERE name = :name", {"name": "Bob"}), Row)
+    number, name = row
+    assert (number, name, row["id"], row[1], row.mapping) == (2, "Bob", 2, "Bob", {"id": 2, "name": "Bob"})
+    results = sql.batch(["DELETE FROM people WHERE id = 3", ("SELECT ?", [1]), Statement("SELECT :a", {"a": None})])
+    assert_type(results, list[Result])
+    found = sql.execute("SELECT name, age FROM people", timeout=timedelta(seconds=5), durability="buffered")
+    assert_type(found.columns, tuple[Column, ...])
+    assert [each["name"] for each in found] == ["Ann", "Bob"]
+    assert assert_type(found.first(), Row | None) == ("Ann", 41.5)
+    with sql.query("SELECT name FROM people ORDER BY id", timeout=5) as rows:
+        assert_type(rows, Rows)
+        assert [column.name for column in rows.columns()] == ["name"]
+        assert [assert_type(each, Row)[0] for each in rows] == ["Ann", "Bob"]
+
+    def hire(transaction: Transaction) -> Deferred[Result]:
+        transaction.increment("people")
+        return transaction.sql.execute("INSERT INTO people (name) VALUES (?) RETURNING id", ("Dee",))
+
+    assert room.transact(hire).result().one()["id"] == 3
+    with pytest.raises(SqlConstraint) as caught:
+        sql.execute("INSERT INTO people (id, name) VALUES (1, 'Eve')")
+    assert assert_type(caught.value.constraint, str) == "PRIMARYKEY"
+
+
+def use_databases(client: Client) -> None:
+    databases = assert_type(client.databases(prefix="r"), Iterator[DatabaseInfo])
+    assert [(info.object, info.tables) for info in databases] == [("room-sql", ("people",))]
+
+
 def use_codec(address: str, namespace: str) -> None:
     codec: Codec = ShoutingCodec()
     with Client(address, namespace=namespace, codec=codec) as client:
@@ -270,6 +318,8 @@ async def use_asyncio(address: str, namespace: str) -> None:
         await await_pipeline(client)
         await await_names(client)
         await await_object(client.object("room"))
+        await await_sql(client.object("room-sql"))
+        assert_type(client.databases(), AsyncIterator[DatabaseInfo])
         assert_type(await client.clear(prefix="", durability="buffered", timeout=30), int)
     with pytest.raises(ClientClosed):
         await client.get("word")
@@ -350,6 +400,24 @@ async def await_names(client: AsyncClient) -> None:
     assert [name async for name in client.namespaces(prefix=tenant.name)] == [tenant.name]
     assert_type(await client.info(timeout=30), ServerInfo)
     assert_type(await client.actors(), list[ActorInfo])
+
+
+async def await_sql(room: AsyncObject) -> None:
+    sql = assert_type(room.sql, AsyncSql)
+    await sql.script("CREATE TABLE people (id INTEGER PRIMARY KEY, name TEXT); INSERT INTO people VALUES (1, 'Ann')")
+    assert assert_type(await sql.execute("SELECT count(*) FROM people"), Result).rows == [(1,)]
+    await sql.executemany("INSERT INTO people (name) VALUES (?)", (("Bob",), ("Cy",)))
+    assert assert_type(await sql.one("SELECT max(id) AS id FROM people"), Row)["id"] == 3
+    assert_type(await sql.batch([Statement("INSERT INTO people (name) VALUES (?)", many=[("Dee",)])]), list[Result])
+    async with assert_type(sql.query("SELECT name FROM people WHERE id < ?", (3,)), AsyncRows) as rows:
+        assert_type(await rows.columns(), tuple[Column, ...])
+        assert [assert_type(row, Row)["name"] async for row in rows] == ["Ann", "Bob"]
+
+    async def fire(transaction: AsyncTransaction) -> Deferred[list[Result]]:
+        transaction.set("fired", "Bob")
+        return transaction.sql.batch([("DELETE FROM people WHERE name = ?", ("Bob",))])
+
+    assert (await room.transact(fire)).result()[0].changes == 1
 
 
 async def await_object(room: AsyncObject) -> None:
