@@ -56,12 +56,15 @@ class _Store:
 
     def open(self, cache_bytes: int) -> Database:
         self.database = Database(
-            lambda number: self._engine.get(0, page_key(self._prefix, number)), self._limits, cache_bytes=cache_bytes
+            lambda number: self._engine.get(0, page_key(self._prefix, number)),
+            lambda key: None,
+            self._limits,
+            cache_bytes=cache_bytes,
         )
         return self.database
 
     def run(self, *texts: str) -> int:
-        outcome = self.database.run([Statement(text) for text in texts], Stop())
+        outcome = self.database.run([Statement(text) for text in texts], Stop(), now_ms=0)
         batch = Batch(writes=[(0, page_key(self._prefix, number), page) for number, page in outcome.pages.items()])
         if batch:
             self._engine.write(batch)
