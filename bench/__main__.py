@@ -16,6 +16,7 @@ from bench.datamodel import run as datamodel
 from bench.datamodel.work import OPERATIONS
 from bench.large import run as large
 from bench.process import REPOSITORY, BenchError, Unavailable
+from bench.ratelimit import run as ratelimit
 from bench.report import Folders, say
 from bench.sql import run as sql
 from bench.ycsb import run as ycsb
@@ -137,9 +138,21 @@ def _run_datamodel(arguments: argparse.Namespace, folders: Folders) -> None:
     datamodel.measure(options, folders)
 
 
+def _configure_ratelimit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeat", type=int, default=5, help="rounds (default: 5)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of one run (default: 2)")
+    parser.add_argument("--only", action="append", default=[], choices=ratelimit.CONTESTS, help="this contest only")
+
+
+def _run_ratelimit(arguments: argparse.Namespace, folders: Folders) -> None:
+    rounds, seconds = (1, 0.3) if arguments.quick else (arguments.repeat, arguments.seconds)
+    ratelimit.measure(ratelimit.Options(rounds, seconds, arguments.only), folders)
+
+
 _BENCHMARKS = {
     "server": _Benchmark("calls and batches against an echo, beside other servers", _configure_server, _run_server),
     "client": _Benchmark("a Python program with Petra's client, beside redis-py", _configure_client, _run_client),
+    "ratelimit": _Benchmark("rate limits, beside the library `limits` on Redis", _configure_ratelimit, _run_ratelimit),
     "ycsb": _Benchmark("the six YCSB core workloads, each checked against a model", _configure_ycsb, _run_ycsb),
     "sql": _Benchmark("statements in objects, beside a SQLite file and workerd", _configure_sql, _run_sql),
     "datamodel": _Benchmark(

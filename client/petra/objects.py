@@ -239,17 +239,27 @@ class AsyncEntries:
         burst: int | None = None,
         cost: int = 1,
         peek: bool = False,
+        once: bool = True,
         durability: Durability | None = None,
         timeout: Seconds | None = None,
     ) -> Throttled:
         """Checks a rate limit of `limit` a `period` and charges `cost`, in one step. A denial charges nothing.
 
         `burst` is how much GCRA allows at once (None: `limit`). `peek` charges nothing. The state is an ordinary entry,
-        written "buffered" unless another durability is given. Raises FailedPrecondition when the key holds something
-        else.
+        written "buffered" unless another durability is given. With `once=False` a check costs the server less, and may be
+        charged twice when its answer is lost with the connection. Raises FailedPrecondition when the key holds
+        something else.
         """
         call = self._requests.throttle(
-            key, limit, period, algorithm=algorithm, burst=burst, cost=cost, peek=peek, durability=durability
+            key,
+            limit,
+            period,
+            algorithm=algorithm,
+            burst=burst,
+            cost=cost,
+            peek=peek,
+            once=once,
+            durability=durability,
         )
         return await self._binding.call(call, to_timeout(timeout))
 
@@ -260,6 +270,7 @@ class AsyncEntries:
         *,
         cost: int = 1,
         peek: bool = False,
+        once: bool = True,
         durability: Durability | None = None,
         timeout: Seconds | None = None,
     ) -> Throttled:
@@ -267,7 +278,7 @@ class AsyncEntries:
 
         They are told apart by algorithm and period, so no two may have both alike; 16 at most.
         """
-        call = self._requests.throttle_all(key, limits, cost=cost, peek=peek, durability=durability)
+        call = self._requests.throttle_all(key, limits, cost=cost, peek=peek, once=once, durability=durability)
         return await self._binding.call(call, to_timeout(timeout))
 
     async def update(

@@ -216,5 +216,5 @@ def throttled_of(response: pb.ThrottleResponse) -> Throttled:
         response.remaining,
         response.retry_after_ms / 1_000,
         response.reset_after_ms / 1_000,
-        tuple(map(throttled_of, response.each)),
+        tuple(map(throttled_of, response.each)) if response.each else (),
     )

@@ -113,6 +113,10 @@ def encoded(codec: Codec, value: Value) -> tuple[bytes, Encoding]:
     return data, encoding
 
 
+# Of rate limits, of an address: some 200 bytes each.
+_KNOWN_CHECKS = 4_096
+
+
 class Requests:
     """Builds the calls of one address."""
 
@@ -120,6 +124,7 @@ class Requests:
         self.address = address
         self.codec = codec
         self.durability = durability_number(durability)
+        self._checks: dict[tuple[object, ...], bytes] = {}
 
     def get(self, key: str, default: D) -> Get[D]:
         return Get(self.address, checked_key(key), self.codec, default)
@@ -306,8 +311,13 @@ class Requests:
         burst: int | None = None,
         cost: int = 1,
         peek: bool = False,
+        once: bool = True,
         durability: Durability | None = None,
     ) -> Throttle:
+        # Without an id the same check is the same bytes, and programs make the same checks over and over.
+        same = None if once else (key, limit, period, algorithm, burst, cost, peek, durability)
+        if same is not None and (known := self._checks.get(same)) is not None:
+            return self._throttle_call(known, peek=peek, once=False)
         message = pb.ThrottleRequest(
             key=checked_key(key),
             algorithm=algorithm_number(algorithm),
@@ -318,9 +328,15 @@ class Requests:
             peek=peek,
             # Its own default is BUFFERED, whatever the client's is.
             durability=durability_number(durability),
-            request_id=b"" if peek else next_request_id(),
+            request_id=next_request_id() if once and not peek else b"",
         )
-        return self._throttle(message)
+        self._address_message(message)
+        value = message.SerializeToString()
+        if same is not None:
+            if len(self._checks) >= _KNOWN_CHECKS:
+                self._checks.clear()
+            self._checks[same] = value
+        return self._throttle_call(value, peek=peek, once=once)
 
     def throttle_all(
         self,
@@ -329,6 +345,7 @@ class Requests:
         *,
         cost: int = 1,
         peek: bool = False,
+        once: bool = True,
         durability: Durability | None = None,
     ) -> Throttle:
         message = pb.ThrottleRequest(
@@ -345,18 +362,18 @@ class Requests:
             cost=uint32(cost, "cost"),
             peek=peek,
             durability=durability_number(durability),
-            request_id=b"" if peek else next_request_id(),
+            request_id=next_request_id() if once and not peek else b"",
         )
         if not message.limits:
             raise InvalidArgument("There is no limit to check: limits is empty.", field="limits")
-        return self._throttle(message)
-
-    def _throttle(self, message: pb.ThrottleRequest) -> Throttle:
         self._address_message(message)
-        call = Throttle(self.address, message.SerializeToString())
-        if message.peek:
+        return self._throttle_call(message.SerializeToString(), peek=peek, once=once)
+
+    def _throttle_call(self, value: bytes, *, peek: bool, once: bool) -> Throttle:
+        call = Throttle(self.address, value)
+        if peek or not once:
             call.retry = Retry.SAFE
-            call.mutates = False
+            call.mutates = not peek
         return call
 
     def transact(

@@ -2,7 +2,8 @@
 
 The state of a key is one entry, `ratelimit:<name>:<key>`, which expires when it does not matter any more. A check is
 one turn of the actor that owns it, so it is exact whoever else checks, and several limits are charged together or not
-at all. Any number of limiters, in any number of processes, with the same name and limits are one limiter.
+at all. Any number of limiters, in any number of processes, with the same name and limits are one limiter. A check whose
+answer was lost with the connection is made again, and may then have been charged twice: never too little.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class RateLimiter:
         name = key_of(self._prefix, key)
         if len(self.limits) > 1:
             return await self._entries.throttle_all(
-                name, self.limits, cost=cost, peek=peek, durability=self._durability
+                name, self.limits, cost=cost, peek=peek, once=False, durability=self._durability
             )
         (rule,) = self.limits
         return await self._entries.throttle(
@@ -119,5 +120,6 @@ class RateLimiter:
             burst=rule.burst,
             cost=cost,
             peek=peek,
+            once=False,
             durability=self._durability,
         )

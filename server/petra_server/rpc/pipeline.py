@@ -232,10 +232,9 @@ class PipelineStream:
             self._listing_tasks.add(task)
             task.add_done_callback(self._listing_tasks.discard)
             return
-        kind, prepare = _EMBEDDED[method]
-        request = parse(kind, data)
-        self._figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
-        prepared: Prepared = prepare(self._requests, request)
+        prepared = self._requests.known_check(data) if method == pb.METHOD_THROTTLE else None
+        if prepared is None:
+            prepared = self._prepare(method, data)
         parts, combine = prepared.plan.parts, prepared.plan.combine
         caller = _Embedded(self, op_id, method, prepared, size_bytes)
         gather = caller if combine is None else Gather(len(parts), combine, caller.finish)
@@ -245,6 +244,15 @@ class PipelineStream:
             Call(gather, actor, operation, prepared.sync, prepared.scope, prepared.request_id, deadline, tag)
             for tag, (actor, operation) in enumerate(parts)
         )
+
+    def _prepare(self, method: int, data: bytes) -> Prepared:
+        kind, prepare = _EMBEDDED[method]
+        request = parse(kind, data)
+        self._figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
+        prepared: Prepared = prepare(self._requests, request)
+        if method == pb.METHOD_THROTTLE:
+            self._requests.remember_check(data, prepared)
+        return prepared
 
     async def _list(self, op_id: int, request: pb.ListRequest, deadline: float | None, size_bytes: int) -> None:
         outcome: bytes | Refusal

@@ -57,12 +57,27 @@ class Prepared:
     request_id: bytes = b""
 
 
+# How many are kept, and how long they may be: with all that belongs to them some 5 MB in all.
+_KNOWN_CHECKS, _KNOWN_CHECK_BYTES = 4_096, 256
+
+
 class Requests:
     """Prepares requests. Every method raises Refusal."""
 
     def __init__(self, addresses: Addresses, checks: Checks) -> None:
         self.addresses = addresses
         self.checks = checks
+        self._known_checks: dict[bytes, Prepared] = {}
+
+    def known_check(self, data: bytes) -> Prepared | None:
+        """A Throttle without a request id that came before, byte by byte: programs make the same ones all the time."""
+        return self._known_checks.get(data)
+
+    def remember_check(self, data: bytes, prepared: Prepared) -> None:
+        if not prepared.request_id and len(data) <= _KNOWN_CHECK_BYTES:
+            if len(self._known_checks) >= _KNOWN_CHECKS:
+                self._known_checks.clear()
+            self._known_checks[data] = prepared
 
     def _one(self, address: Address, key: bytes, operation: Operation, encode: Callable[[Any], Message]) -> Prepared:
         return Prepared(Plan([(address.actor_of(key), operation)]), encode)

@@ -3,7 +3,8 @@
 
 The state of a key is one entry, `ratelimit:<name>:<key>`, which expires when it does not matter any more. A check is
 one turn of the actor that owns it, so it is exact whoever else checks, and several limits are charged together or not
-at all. Any number of limiters, in any number of processes, with the same name and limits are one limiter.
+at all. Any number of limiters, in any number of processes, with the same name and limits are one limiter. A check whose
+answer was lost with the connection is made again, and may then have been charged twice: never too little.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ class RateLimiter:
     def _ask(self, key: str, cost: int, *, peek: bool) -> Throttled:
         name = key_of(self._prefix, key)
         if len(self.limits) > 1:
-            return self._entries.throttle_all(name, self.limits, cost=cost, peek=peek, durability=self._durability)
+            return self._entries.throttle_all(
+                name, self.limits, cost=cost, peek=peek, once=False, durability=self._durability
+            )
         (rule,) = self.limits
         return self._entries.throttle(
             name,
@@ -118,5 +121,6 @@ class RateLimiter:
             burst=rule.burst,
             cost=cost,
             peek=peek,
+            once=False,
             durability=self._durability,
         )

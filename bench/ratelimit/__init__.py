@@ -1,0 +1,1 @@
+"""Rate limits: Petra's limiter beside the library `limits` on Redis."""
