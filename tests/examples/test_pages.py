@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.ports import free_port
 
-httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")
 
@@ -46,25 +46,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pass
 
 
+@pytest.fixture
+def browser(site: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=site, timeout=30) as browser:
+        yield browser
+
+
 class Visitor:
     """Somebody with a key."""
 
-    def __init__(self, site: str, name: str) -> None:
-        self._client = httpx.Client(base_url=site, timeout=30)
+    def __init__(self, browser: httpx.Client, name: str) -> None:
+        self._browser = browser
         self.email = f"{name}@example.com"
-        made = self._client.post("/users", json={"email": self.email, "name": name})
+        made = browser.post("/users", json={"email": self.email, "name": name})
         assert made.status_code == 201, made.text
         self.id = made.json()["id"]
-        self._client.headers["Authorization"] = f"Bearer {made.json()['key']}"
+        self._headers = {"Authorization": f"Bearer {made.json()['key']}"}
 
     def ask(self, method: str, path: str, status: int = 200, **options: Any) -> Any:  # noqa: ANN401 - JSON
-        answer = self._client.request(method, path, **options)
+        answer = self._browser.request(method, path, headers=self._headers, **options)
         assert answer.status_code == status, answer.text
         return answer.json() if answer.content else None
 
 
-def test_pages_of_a_project_that_two_share(site: str) -> None:
-    ann, bob = Visitor(site, "ann"), Visitor(site, "bob")
+def test_pages_of_a_project_that_two_share(browser: httpx.Client) -> None:
+    ann, bob = Visitor(browser, "ann"), Visitor(browser, "bob")
     assert ann.ask("GET", "/me")["email"] == ann.email
     project = ann.ask("POST", "/projects", 201, json={"name": "Tea house"})["id"]
     for number in range(25):
@@ -102,13 +108,11 @@ def test_pages_of_a_project_that_two_share(site: str) -> None:
     assert "title" in clash["detail"]
 
 
-def test_a_key_is_needed_and_an_address_is_taken_once(site: str) -> None:
-    Visitor(site, "carl")
-    with httpx.Client(base_url=site, timeout=30) as client:
-        assert client.get("/me").status_code in (401, 403)
-        assert client.get("/me", headers={"Authorization": "Bearer wrong"}).status_code == 401
-        taken = client.post("/users", json={"email": "carl@example.com", "name": "Carl"})
-    assert taken.status_code == 409
+def test_a_key_is_needed_and_an_address_is_taken_once(browser: httpx.Client) -> None:
+    Visitor(browser, "carl")
+    assert browser.get("/me").status_code in (401, 403)
+    assert browser.get("/me", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert browser.post("/users", json={"email": "carl@example.com", "name": "Carl"}).status_code == 409
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
