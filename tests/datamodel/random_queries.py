@@ -122,7 +122,7 @@ def conditions(draw: st.DrawFn, definition: ModelDefinition) -> tuple[ex.Conditi
 def _leaves(draw: st.DrawFn, definition: ModelDefinition) -> tuple[ex.Condition, Judge]:
     field = draw(st.sampled_from([one for one in definition.columns if one.name in definition.by_name]))
     name, kind = field.name, field.type
-    column: ex.Column[Any] = ex.Column(name, draw(st.sampled_from(["", definition.name])))
+    column = ex.Column(name, draw(st.sampled_from(["", definition.name])))
     values = [None, *VALUES[kind]]
     which = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">=", "in", "like"]))
     if which == "in":

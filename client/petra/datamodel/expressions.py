@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import Final, Literal, NoReturn, TypeAlias, cast
 
 from petra.errors import InvalidArgument
 
@@ -36,8 +36,6 @@ __all__ = [
     "not_",
     "or_",
 ]
-
-T = TypeVar("T")
 
 ComparisonOperator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
 
@@ -140,7 +138,7 @@ class Ordering:
     model: str = ""
 
 
-class Column(Generic[T]):
+class Column:
     """A field of a model in a query: comparing it makes conditions. `model` is the model's name, empty for any."""
 
     __slots__ = ("model", "name")
@@ -158,26 +156,26 @@ class Column(Generic[T]):
     def __ne__(self, other: object) -> Condition:  # type: ignore[override]
         return self._compared("!=", other)
 
-    def __lt__(self, other: T) -> Condition:
+    def __lt__(self, other: object) -> Condition:
         return self._compared("<", other)
 
-    def __le__(self, other: T) -> Condition:
+    def __le__(self, other: object) -> Condition:
         return self._compared("<=", other)
 
-    def __gt__(self, other: T) -> Condition:
+    def __gt__(self, other: object) -> Condition:
         return self._compared(">", other)
 
-    def __ge__(self, other: T) -> Condition:
+    def __ge__(self, other: object) -> Condition:
         return self._compared(">=", other)
 
     def __hash__(self) -> int:
         return hash((self.model, self.name))
 
-    def in_(self, values: Iterable[T | None]) -> Condition:
+    def in_(self, values: Iterable[object]) -> Condition:
         """The value is one of these."""
         return Membership(self.name, listed(self.name, values), self.model)
 
-    def not_in(self, values: Iterable[T | None]) -> Condition:
+    def not_in(self, values: Iterable[object]) -> Condition:
         """The value is none of these."""
         return not_(self.in_(values))
 
@@ -213,13 +211,13 @@ class Column(Generic[T]):
         return Comparison(self.name, operator, other, self.model)
 
 
-def col(field: T) -> Column[T]:
+def col(field: object) -> Column:
     """The column that a field of a typed model is in a query: `col(Page.title).like("a%")`.
 
     For type checkers `Page.title` is a text; this says what it is when it runs.
     """
     if isinstance(field, Column):
-        return cast("Column[T]", field)
+        return field
     raise InvalidArgument(f"{field!r} is no field of a model class: write col(Page.title), not col(page.title).")
 
 
@@ -247,7 +245,7 @@ def condition(field: str, operator: object, value: object) -> Condition:
     """
     name = " ".join(operator.lower().split()) if isinstance(operator, str) else ""
     if name in _COMPARISONS:
-        return Column[object](field)._compared(_COMPARISONS[name], value)
+        return Column(field)._compared(_COMPARISONS[name], value)
     negated = name.startswith("not ")
     if name.removeprefix("not ") == "in":
         made: Condition = Membership(field, listed(field, value))
