@@ -13,6 +13,7 @@ from petra.errors import PetraError
 from petra.integrations.langgraph import PetraSaver
 from tests.support.server import ServerProcess
 
+CHAPTERS = ["outline", "research", "draft", "review"]
 CONFIG: RunnableConfig = {"configurable": {"thread_id": "rocks"}}
 
 
@@ -37,3 +38,26 @@ def test_a_graph_survives_a_kill_of_the_server(example: Callable[[str], ModuleTy
     # What was written of the draft was lost with the server, and no chapter before it was written again.
     assert done == ["outline", "research", "draft", "draft", "review"]
     assert finished["chapters"] == [f"{chapter} of rocks" for chapter in article.CHAPTERS]
+
+
+async def test_a_graph_of_coroutines_goes_on_in_another_process(
+    example: Callable[[str], ModuleType], location: str
+) -> None:
+    """A process that ends in the middle leaves what it has done; each saver is as one process."""
+    article = example("integrations-langgraph/graph.py")
+
+    def work(chapter: str, topic: str) -> str:
+        if chapter == "review" and not ready:
+            raise RuntimeError("the process ends")
+        return chapter
+
+    ready: list[bool] = []
+    async with PetraSaver(location) as saver:
+        with pytest.raises(RuntimeError, match="the process ends"):
+            await article.build(saver, work).ainvoke({"topic": "rocks", "chapters": []}, CONFIG)
+    ready.append(True)
+    async with PetraSaver(location) as saver:
+        graph = article.build(saver, work)
+        assert (await graph.ainvoke(None, CONFIG))["chapters"] == CHAPTERS
+        history = [state.values.get("chapters", []) async for state in graph.aget_state_history(CONFIG)]
+    assert history == [CHAPTERS[:number] for number in range(4, -1, -1)] + [[]]

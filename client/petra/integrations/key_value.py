@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from key_value.aio._utils.serialization import BasicSerializationAdapter
 from key_value.aio.stores.base import (
     BaseContextManagerStore,
     BaseDestroyCollectionStore,
@@ -54,7 +53,6 @@ class PetraStore(
         Or for a client of yours, which is not closed with the store. Raises InvalidArgument.
         """
         self._client = parse_location(location, _USUAL).async_client() if client is None else client
-        self._adapter = BasicSerializationAdapter(date_format="isoformat", value_format="dict")
         super().__init__(
             client_provided_by_user=client is not None, default_collection=default_collection, stable_api=True
         )
@@ -128,10 +126,10 @@ class PetraStore(
         return self._client.object(fitting_key(collection))
 
     def _dump(self, collection: str, key: str, entry: ManagedEntry) -> bytes:
-        return self._adapter.dump_json(entry=entry, key=key, collection=collection).encode()
+        return self._serialization_adapter.dump_json(entry=entry, key=key, collection=collection).encode()
 
     def _load(self, data: bytes | None) -> ManagedEntry | None:
-        return None if data is None else self._adapter.load_json(json_str=data.decode())
+        return None if data is None else self._serialization_adapter.load_json(json_str=data.decode())
 
     def _names(self, data: bytes) -> tuple[str, str]:
         """The collection and the key that an entry says it has."""
