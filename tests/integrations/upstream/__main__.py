@@ -39,6 +39,8 @@ class Suite:
     ours: bool = False
     path: tuple[str, ...] = (".",)
     options: tuple[str, ...] = ()
+    # Whether tests that are marked as flaky are run again, by the plugin of that name.
+    flaky: bool = False
 
 
 LIMITS = Source("limits")
@@ -52,6 +54,7 @@ ALL = (
         LIMITS,
         ("tests/test_storage.py", "tests/test_strategy.py", "tests/aio/test_storage.py", "tests/aio/test_strategy.py"),
         options=("-o", "asyncio_mode=auto"),
+        flaky=True,
     ),
     Suite(
         "py-key-value-aio",
@@ -122,7 +125,7 @@ def run(suite: Suite, source: Path, address: str, scratch: Path) -> Outcome:
         # Not this project's settings and fixtures, nor those of the other one, whose plugins may be missing here.
         *("-c", str(SUITES / "pytest.ini"), "--rootdir", str(source), "--import-mode=importlib"),
         f"--confcutdir={SUITES}",
-        *("-p", "no:cacheprovider", *suite.options, *tests),
+        *("-p", "no:cacheprovider", *(() if suite.flaky else ("-p", "no:flaky")), *suite.options, *tests),
     ]
     environment = {
         **os.environ,
