@@ -9,6 +9,7 @@ from typing import Final, cast
 from pydantic import BaseModel, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 
 from petra.datamodel.definition import NO_DEFAULT, FieldDefinition
 from petra.datamodel.encoding import FieldType
@@ -52,10 +53,16 @@ def read_fields(
     )
 
 
+class _Quiet(GenerateJsonSchema):
+    """The schemas are looked at here alone: that a default is not in them is nobody's concern."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - so pydantic declares it
+
+
 def _schemas(model: type[BaseModel], fields: Iterable[str]) -> Mapping[str, _Schema]:
     """The schemas of fields by name, and those that they refer to by reference."""
     try:
-        whole = model.model_json_schema(mode="serialization", by_alias=False)
+        whole = model.model_json_schema(mode="serialization", by_alias=False, schema_generator=_Quiet)
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError) as error:
         raise DefinitionError(
             f"A field of {model.__name__} cannot be stored as JSON: {error}", field="fields"

@@ -9,6 +9,7 @@ from petra.datamodel.faults import explained
 from petra.datamodel.lookups import Found, found_entry, found_in, key_of_id, lookup
 from petra.datastore import Store
 from petra.datastore.keys import checked_text
+from petra.errors import InvalidArgument
 
 
 async def fetch(definition: ModelDefinition, store: Store, record_id: str) -> Found | None:
@@ -20,7 +21,11 @@ async def fetch(definition: ModelDefinition, store: Store, record_id: str) -> Fo
     with store.log.operation("load", definition.name, record_id) as outcome:
         if definition.pattern.fields == (definition.primary.name,):
             key = key_of_id(definition, record_id)
-            entry = None if key is None else await store.database.get_entry(key)
+            try:
+                entry = None if key is None else await store.database.get_entry(key)
+            except InvalidArgument:
+                # No key is such, so there is no record either: that it is too long, the server alone can tell.
+                entry = None
             found = found_entry(definition, store.user_id, entry)
         else:
             found = (await _by_rows(definition, store, [record_id])).get(record_id)

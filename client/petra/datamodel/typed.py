@@ -145,6 +145,13 @@ class TypedModel(BaseModel, metaclass=ModelClass):
         registry.add(definition)
         setattr(cls, DEFINITION, definition)
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are of one class and have the same fields, wherever they are stored."""
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    # It can change.
+    __hash__ = None  # type: ignore[assignment]
+
     # What records are asked for, see petra.datamodel.record.
 
     def _model(self) -> ModelDefinition:
@@ -206,7 +213,7 @@ def _define(
     cls: type[TypedModel], options: Options, primary: str | None, words: Mapping[str, object]
 ) -> ModelDefinition:
     fields = read_fields(cls, leave_out=_BUILT_IN, primary=primary)
-    methods = {name for base in cls.__mro__ if base not in _OWN_BASES and _is_petra(base) for name in vars(base)}
+    methods = {name for base in cls.__mro__ if _is_petra(base) for name in vars(base)}
     for one in fields:
         if one.name in methods:
             raise DefinitionError(
@@ -229,9 +236,6 @@ def _define(
         check=partial(found_wrong, cls),
         typed=cls,
     )
-
-
-_OWN_BASES: Final = (object, BaseModel)
 
 
 def _is_petra(base: type) -> bool:

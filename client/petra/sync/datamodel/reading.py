@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.faults import explained
-from petra.datamodel.lookups import Found, found_in, key_of_id, lookup
+from petra.datamodel.lookups import Found, found_entry, found_in, key_of_id, lookup
 from petra.datastore.keys import checked_text
+from petra.errors import InvalidArgument
 from petra.sync.datastore import Store
 
 
@@ -21,10 +22,12 @@ def fetch(definition: ModelDefinition, store: Store, record_id: str) -> Found | 
     with store.log.operation("load", definition.name, record_id) as outcome:
         if definition.pattern.fields == (definition.primary.name,):
             key = key_of_id(definition, record_id)
-            entry = None if key is None else store.database.get_entry(key)
-            found = (
-                None if entry is None else found_in(definition, store.user_id, entry.key, entry.version, entry.value)
-            )
+            try:
+                entry = None if key is None else store.database.get_entry(key)
+            except InvalidArgument:
+                # No key is such, so there is no record either: that it is too long, the server alone can tell.
+                entry = None
+            found = found_entry(definition, store.user_id, entry)
         else:
             found = (_by_rows(definition, store, [record_id])).get(record_id)
         if found is None:
