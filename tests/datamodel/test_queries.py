@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -277,7 +277,7 @@ async def test_explain_shows_statements_parameters_and_plans(pages: Pages) -> No
 @pytest.mark.parametrize("name", ["body", "nowhere", "_auth", "_key", "rowid", 'views"', "", "VIEWS", "views--"])
 async def test_what_is_not_synced_is_refused_with_what_is(pages: Pages, name: str) -> None:
     query = pages.query()
-    for refused in (
+    calls: list[Callable[[], object]] = [
         lambda: query.where({name: 1}),
         lambda: query.where(name, "=", 1),
         lambda: query.where(not_(or_(Column(name) == 1))),
@@ -285,7 +285,8 @@ async def test_what_is_not_synced_is_refused_with_what_is(pages: Pages, name: st
         lambda: query.order_by(Column(name)),
         lambda: query.select(name),
         lambda: query.group_by(name),
-    ):
+    ]
+    for refused in calls:
         with pytest.raises(UnknownField, match="project_id, slug, status, views, hidden"):
             refused()
     if name:
@@ -295,7 +296,7 @@ async def test_what_is_not_synced_is_refused_with_what_is(pages: Pages, name: st
 
 async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store) -> None:
     query = pages.query()
-    for refused in (
+    calls: list[Callable[[], object]] = [
         lambda: query.limit(0),
         lambda: query.limit(1_001),
         lambda: query.limit(True),
@@ -305,7 +306,7 @@ async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store) -> None:
         lambda: query.order_by("views sideways"),
         lambda: query.order_by("-views DESC"),
         query.select,
-        lambda: query.where(1 == 2),
+        lambda: query.where(False),
         lambda: query.where("views", "~", 1),
         lambda: query.where("views"),  # type: ignore[call-overload]
         lambda: query.where_in("views", "abc"),
@@ -313,7 +314,8 @@ async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store) -> None:
         lambda: query.where(Column("views") == Column("slug")),
         lambda: Column("slug").like("a\\"),
         lambda: col("slug"),
-    ):
+    ]
+    for refused in calls:
         with pytest.raises(InvalidArgument):
             refused()
     for unfit in (
