@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 PETRA, LIMITS = "petra", "limits"
 # Nobody uses it up: what is measured is what allowed calls cost, which is what most calls are.
@@ -60,7 +60,9 @@ async def _limits(address: str, algorithm: Algorithm) -> AsyncIterator[Limiter]:
     from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
     pool = redis.asyncio.ConnectionPool.from_url(f"redis://{address}")
-    storage = RedisStorage(f"async+redis://{address}", connection_pool=pool, implementation="redispy")
+    # It takes the pool, whatever its types say.
+    options: dict[str, Any] = {"connection_pool": pool}
+    storage = RedisStorage(f"async+redis://{address}", implementation="redispy", **options)
     strategy = (FixedWindowRateLimiter if algorithm == "fixed_window" else SlidingWindowCounterRateLimiter)(storage)
     item = RateLimitItemPerDay(LIMIT)
 
