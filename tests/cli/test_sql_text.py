@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -89,9 +92,7 @@ class TestLiterals:
     @example(-(1 << 63))
     @example("a\0b'c")
     def test_a_literal_is_its_value(self, value: SqlValue) -> None:
-        read, kind = (
-            sqlite3.connect(":memory:").execute(f"SELECT x, typeof(x) FROM (SELECT {literal(value)} x)").fetchone()
-        )
+        ((read, kind),) = in_sqlite(f"SELECT x, typeof(x) FROM (SELECT {literal(value)} x)")
         assert type(read) is type(value)
         assert same(read, value)
         assert kind == {type(None): "null", int: "integer", float: "real", str: "text", bytes: "blob"}[type(value)]
@@ -101,13 +102,13 @@ class TestLiterals:
 
     @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1))
     def test_a_quoted_name_is_that_name(self, name: str) -> None:
-        (column,) = sqlite3.connect(":memory:").execute(f"SELECT 1 AS {quoted(name)}").description
-        assert column[0] == name
+        with closing(sqlite3.connect(":memory:")) as connection:
+            assert connection.execute(f"SELECT 1 AS {quoted(name)}").description[0][0] == name
 
     @pytest.mark.parametrize(("pattern", "expected"), [("a%", ["a_b", "axb"]), ("A\\_b", ["a_b"]), ("o'", [])])
     def test_patterns(self, pattern: str, expected: list[str]) -> None:
         query = f"SELECT x FROM (SELECT 'a_b' x UNION SELECT 'axb') WHERE {like('x', pattern)}"
-        assert [name for (name,) in sqlite3.connect(":memory:").execute(query)] == expected
+        assert [name for (name,) in in_sqlite(query)] == expected
 
     def test_long_values_become_parameters_and_mean_the_same(self) -> None:
         text = "it''s " * 500
@@ -115,8 +116,7 @@ class TestLiterals:
         shorter, values = with_parameters(sql)
         assert len(shorter) < 200
         assert values == (text.replace("''", "'"), b"\0\xff" * 600)
-        connection = sqlite3.connect(":memory:")
-        assert connection.execute(shorter, values).fetchall() == connection.execute(sql).fetchall()
+        assert in_sqlite(shorter, values) == in_sqlite(sql)
 
     def test_a_statement_that_has_parameters_keeps_its_values(self) -> None:
         sql = f"SELECT :a, '{'x' * 5_000}'"
@@ -167,3 +167,9 @@ def same(one: SqlValue, other: SqlValue) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         return struct.pack("d", one) == struct.pack("d", other)
     return one == other
+
+
+def in_sqlite(sql: str, params: Sequence[SqlValue] = ()) -> list[tuple[Any, ...]]:
+    """What a plain SQLite answers."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.execute(sql, params).fetchall()

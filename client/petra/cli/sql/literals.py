@@ -5,6 +5,7 @@ Every literal means exactly the value that it is made of, of the same type.
 
 from __future__ import annotations
 
+import atexit
 import math
 import re
 import sqlite3
@@ -100,7 +101,9 @@ def _are_read(digits: str) -> bool:
 @lru_cache(maxsize=1)
 def _judge() -> sqlite3.Connection:
     # Only read from, and made by whichever thread is the first.
-    return sqlite3.connect(":memory:", check_same_thread=False)
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    atexit.register(connection.close)
+    return connection
 
 
 def _product(value: float) -> str:
