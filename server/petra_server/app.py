@@ -278,6 +278,7 @@ def _http_options(settings: Settings) -> HttpOptions:
         port=port,
         max_connections=settings.http_connections,
         max_head_bytes=settings.max_metadata_bytes,
+        head_seconds=settings.handshake_timeout_ms / 1000,
         tls_cert=settings.tls_cert,
         tls_key=settings.tls_key,
         tls_client_ca=settings.tls_client_ca,

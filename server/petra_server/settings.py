@@ -416,8 +416,9 @@ class Settings:
     handshake_timeout_ms: int = _setting(
         10_000,
         Group.CONNECTIONS,
-        "How long a new connection may take to say what it is, TLS included, before it is closed. Less frees sockets "
-        "sooner from clients that say nothing; too little turns away slow networks.",
+        "How long a new connection may take to say what it is, TLS included, or an HTTP request to send its head, "
+        "before it is closed. Less frees sockets sooner from clients that say nothing; too little turns away slow "
+        "networks.",
         at_least=1,
         at_most=_INT32_MAX,
     )

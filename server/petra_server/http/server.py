@@ -12,6 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from petra_server.errors import StartupError
 
@@ -32,9 +33,44 @@ class HttpOptions:
     port: int
     max_connections: int
     max_head_bytes: int
+    head_seconds: float
     tls_cert: Path | None
     tls_key: Path | None
     tls_client_ca: Path | None
+
+
+def _impatient(head_seconds: float) -> type[H11Protocol]:
+    """Uvicorn's protocol, but with a bound on how long a connection may take for the head of a request."""
+
+    class Impatient(H11Protocol):
+        _head_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            self._look()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._look()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop()
+            super().connection_lost(exc)
+
+        def _look(self) -> None:
+            """A head is waited for while there is no request under way; between requests uvicorn has its own bound."""
+            # It is None before the first request, whatever its type says.
+            if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+                self._stop()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(head_seconds, self.transport.close)
+
+        def _stop(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+    return Impatient
 
 
 class HttpServer:
@@ -90,7 +126,7 @@ def _config(app: ASGIApp, options: HttpOptions) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         # Python's own parser, whose heads are bounded; the one in C has no bound.
-        http="h11",
+        http=_impatient(options.head_seconds),
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -18,11 +18,9 @@ from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from time import perf_counter
-from typing import Any
 
 import grpc
 
-from petra.v1 import sql_pb2
 from petra.v1 import storage_pb2 as pb
 from petra_server.actor.addresses import DEFAULT_NAMESPACE
 from petra_server.actor.asking import Gather
@@ -37,6 +35,7 @@ from petra_server.intake.pages import Pages
 from petra_server.rpc.answers import ITEM_BYTES, Answers
 from petra_server.rpc.columns import Columns, Row
 from petra_server.rpc.listings import list_entries
+from petra_server.rpc.methods import EMBEDDED, EMBEDDED_METHODS, method_name
 from petra_server.rpc.parsing import parse
 from petra_server.rpc.reads import Found, read_at_once
 from petra_server.rpc.requests import Prepared, Requests
@@ -198,7 +197,7 @@ class PipelineStream:
             op_id, method, timeout_ms = row[0], row[1], row[-1]
             deadline = now + timeout_ms / 1000 if timeout_ms else None
             try:
-                if method in _EMBEDDED_METHODS:
+                if method in EMBEDDED_METHODS:
                     self._take_embedded(op_id, method, row[4], deadline, size_bytes, calls)
                     continue
                 actor, prefix, operation, sync, request_id = columns.asked(row)
@@ -246,10 +245,10 @@ class PipelineStream:
         )
 
     def _prepare(self, method: int, data: bytes) -> Prepared:
-        kind, prepare = _EMBEDDED[method]
+        kind, prepare = EMBEDDED[method]
         request = parse(kind, data)
         self._figures.namespaces.add(request.namespace or DEFAULT_NAMESPACE)
-        prepared: Prepared = prepare(self._requests, request)
+        prepared = prepare(self._requests, request)
         if method == pb.METHOD_THROTTLE:
             self._requests.remember_check(data, prepared)
         return prepared
@@ -292,9 +291,9 @@ class PipelineStream:
                 size_bytes += len(outcome.record.value)
         elif type(outcome) is bytes:
             size_bytes += len(outcome)
-            self._figures.count(PIPELINE, _method_name(asked), OK)
+            self._figures.count(PIPELINE, method_name(asked), OK)
         elif isinstance(outcome, Refusal):
-            self._figures.count(PIPELINE, _method_name(asked), outcome.reason.value)
+            self._figures.count(PIPELINE, method_name(asked), outcome.reason.value)
             # Up to four bytes a character.
             size_bytes += 4 * len(outcome.message) + sum(4 * len(value) for value in outcome.metadata.values())
         if size_bytes > UNCOUNTED_BYTES:
@@ -400,26 +399,3 @@ class _Embedded:
             except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
                 answer = internal_error("An answer could not be written.")
         self._stream.push(self._op_id, answer, self._size_bytes, self._method)
-
-
-_EMBEDDED: dict[int, tuple[Any, Any]] = {
-    pb.METHOD_GET_MANY: (pb.GetManyRequest, Requests.get_many),
-    pb.METHOD_SET_MANY: (pb.SetManyRequest, Requests.set_many),
-    pb.METHOD_DELETE_MANY: (pb.DeleteManyRequest, Requests.delete_many),
-    pb.METHOD_CLEAR: (pb.ClearRequest, Requests.clear),
-    pb.METHOD_THROTTLE: (pb.ThrottleRequest, Requests.throttle),
-    pb.METHOD_TRANSACT: (pb.TransactRequest, Requests.transact),
-    pb.METHOD_EXECUTE: (sql_pb2.ExecuteRequest, Requests.execute),
-}
-
-
-# As in petra.v1.Method, and as the unary methods are called.
-_NAMES = {number: name.removeprefix("METHOD_").title().replace("_", "") for name, number in pb.Method.items()}
-
-
-def _method_name(asked: int | Operation) -> str:
-    """Of an operation by columns, its kind is its method."""
-    return _NAMES.get(asked, "unknown") if isinstance(asked, int) else type(asked).__name__
-
-
-_EMBEDDED_METHODS = frozenset((*_EMBEDDED, pb.METHOD_LIST))

@@ -117,3 +117,26 @@ def test_more_connections_than_allowed_get_503(tmp_path: Path) -> None:
             client.close()
         assert statuses[0] == 200
         assert statuses[-1] == 503
+
+
+def test_connections_that_say_nothing_are_closed(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data", *HTTP, "--handshake-timeout-ms", "100") as server:
+        host, _, port = server.start_line["http"].rpartition(":")
+        whole = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+        for before, beginning in ((b"", b""), (b"", whole[:-2]), (whole, whole[:5])):
+            with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as silent:
+                silent.sendall(before)
+                if before:
+                    assert silent.recv(4096).startswith(b"HTTP/1.1 200 OK")
+                silent.sendall(beginning)
+                # Until the server closes it.
+                while silent.recv(4096):
+                    pass
+        with client_of(server) as http:
+            assert http.get("/healthz").status_code == 200
+
+
+def test_a_head_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with ServerProcess(tmp_path / "data", *HTTP, "--max-metadata-bytes", "4KiB") as server, client_of(server) as http:
+        assert http.get("/healthz", headers={"x": "y" * 1000}).status_code == 200
+        assert http.get("/healthz", headers={"x": "y" * 100_000}).status_code == 400
