@@ -14,12 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from petra import Column, Row, Statement
-from petra._transport.sql_requests import QueryParts, batch_messages
+from petra import Column, JSONCodec, Row, Statement
+from petra._transport.calls import Address
+from petra._transport.packing import pack
+from petra._transport.requests import Requests
+from petra._transport.sql_requests import QueryParts, SqlRequests, batch_messages
 from petra._transport.statements import cells_message, many_message, rows_of, statement_message
 from petra.errors import InternalError, InvalidArgument
 from petra.sql import SqlValue, row_type
-from petra.v1 import sql_pb2
+from petra.v1 import sql_pb2, storage_pb2
 from petra.v1 import statements_pb2 as pb
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
@@ -188,3 +191,13 @@ def test_rows_that_end_before_the_last_part_are_a_fault() -> None:
     with pytest.raises(InternalError, match="before the last"):
         parts.take(None)
     assert not parts.take(None)
+
+
+@pytest.mark.parametrize(("seconds", "sent_ms"), [(10.0, 9_750), (1.0, 900), (0.1, 90), (0.001, 1)])
+def test_the_server_has_less_time_so_that_its_word_is_the_first(seconds: float, sent_ms: int) -> None:
+    address = Address("", "room")
+    transaction = Requests(address, JSONCodec(), None).transact([], [], interruptible=True)
+    for call in (SqlRequests(address, None).execute("SELECT 1", (), None), transaction):
+        call.deadline = 100 + seconds
+        message = storage_pb2.PipelineRequest.FromString(pack([call], 1, 100))
+        assert abs(message.timeouts_ms[0] - sent_ms) <= 1

@@ -33,7 +33,7 @@ MESSAGE_BYTES = 512 << 10
 _DEFAULT_ADDRESS = Address("", "")
 _LARGEST_TIMEOUT_MS = (1 << 32) - 1
 # What the server breaks off ends so much before the call is given up here, so that its word on the outcome arrives.
-_INTERRUPT_SECONDS = 0.05
+_INTERRUPT_SECONDS = 0.25
 
 
 def pack(calls: Sequence[Call[Any]], first_id: int, now: float) -> bytes:
