@@ -23,6 +23,7 @@ from petra.errors import (
     ResourceExhausted,
     Unavailable,
 )
+from petra.values import Seconds
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -59,8 +60,9 @@ class FunctionEndpoint:
         *,
         api_key: str,
         environment: Mapping[str, str] | None = None,
+        timeout: Seconds = 60.0,
     ) -> None:
-        """`environment` has the variables of seeds, those of the process unless given.
+        """`environment` has the variables of seeds, those of the process unless given; `timeout` is for each step.
 
         Raises InvalidArgument for an empty key, and UnknownModel.
         """
@@ -72,6 +74,7 @@ class FunctionEndpoint:
         self._models = definitions_of(models)
         self._api_key = api_key.encode()
         self._environment = environment
+        self._timeout = timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves a connection."""
@@ -100,7 +103,7 @@ class FunctionEndpoint:
         if action != INITIALIZE:
             raise _Refused(400, "UNKNOWN_ACTION", f"There is no such action; there is {INITIALIZE}.")
         try:
-            done = await initialize(self._datastore, self._models, environment=self._environment)
+            done = await initialize(self._datastore, self._models, environment=self._environment, timeout=self._timeout)
         except PetraError as error:
             raise _refused(error) from error
         return dict(done.as_dict())
