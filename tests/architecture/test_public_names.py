@@ -13,7 +13,19 @@ import pytest
 
 import petra
 
-PUBLIC = ["petra", "petra.errors", "petra.sync", "petra.testing", "petra.values"]
+PUBLIC = [
+    "petra",
+    "petra.auth",
+    "petra.errors",
+    "petra.ratelimit",
+    "petra.sessions",
+    "petra.sync",
+    "petra.sync.auth",
+    "petra.sync.ratelimit",
+    "petra.sync.sessions",
+    "petra.testing",
+    "petra.values",
+]
 # Of petra, the modules that users may import beside it.
 PUBLIC_MODULES = {"petra.errors", "petra.sync", "petra.testing", "petra.values"}
 

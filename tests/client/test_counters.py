@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from petra import AsyncClient, Throttled
+from petra import AsyncClient, RateLimit, Throttled
 from petra.errors import FailedPrecondition, IntegerOverflow, InvalidArgument, NotAnInteger, NotAThrottle
 from petra.testing import TestServer
 from petra.values import Algorithm
@@ -149,3 +149,46 @@ class TestThrottle:
             await client.throttle("key", 2, 1, cost=3)
         assert caught.value.reason == "INVALID_THROTTLE"
         assert caught.value.field == "cost"
+
+
+class TestSeveralThrottles:
+    async def test_all_are_charged_or_none(self, client: AsyncClient, server: TestServer) -> None:
+        limits = [RateLimit(1, 60), RateLimit(5, 3_600, "sliding_window")]
+        first, second = [await client.throttle_all("limit", limits) for _ in range(2)]
+        assert (bool(first), first.limit, first.remaining) == (True, 1, 0)
+        assert [each.remaining for each in first.each] == [0, 4]
+        assert (bool(second), second.retry_after) == (False, 60)
+        assert [(each.allowed, each.remaining) for each in second.each] == [(False, 0), (True, 4)]
+        server.clock.advance(60)
+        assert await client.throttle_all("limit", limits, peek=True)
+        assert [each.remaining for each in (await client.throttle_all("limit", limits)).each] == [0, 3]
+
+    async def test_in_a_pipeline_and_in_an_object(self, client: AsyncClient) -> None:
+        limits = [RateLimit(1, 60), RateLimit(5, 3_600)]
+        pipeline = client.object("room").pipeline()
+        deferred = [pipeline.throttle_all("limit", limits) for _ in range(2)]
+        await pipeline.execute()
+        assert [bool(each.result()) for each in deferred] == [True, False]
+
+    async def test_there_must_be_one(self, client: AsyncClient) -> None:
+        with pytest.raises(InvalidArgument) as caught:
+            await client.throttle_all("limit", [])
+        assert caught.value.field == "limits"
+
+    async def test_one_that_need_not_be_charged_once_is_as_exact(self, client: AsyncClient) -> None:
+        limits = [RateLimit(7, 60)]
+        verdicts = await asyncio.gather(
+            *(client.throttle("one", 7, 60, once=False) for _ in range(20)),
+            *(client.throttle_all("all", limits, once=False) for _ in range(20)),
+        )
+        assert sum(map(bool, verdicts[:20])) == sum(map(bool, verdicts[20:])) == 7
+        # The same check again, with one thing that is another.
+        assert await client.throttle("one", 8, 60, once=False, peek=True, algorithm="fixed_window")
+        assert not await client.throttle("one", 7, 60, once=False, peek=True)
+        assert await client.object("room").throttle("one", 7, 60, once=False)
+
+    async def test_it_goes_on_after_a_restart(self, client: AsyncClient, server: TestServer) -> None:
+        assert await client.throttle("limit", 2, 60, once=False)
+        server.restart()
+        assert await client.throttle("limit", 2, 60, once=False)
+        assert not await client.throttle("limit", 2, 60, once=False)
