@@ -129,8 +129,7 @@ def _run_datamodel(arguments: argparse.Namespace, folders: Folders) -> None:
     options = datamodel.Options(
         rounds=1 if quick else arguments.repeat,
         seconds=0.3 if quick else arguments.seconds,
-        # The fewest with whole pages.
-        records=100_000 if not quick else 2 * 20 * 4 * 500,
+        records=2_000 if quick else arguments.records,
         only=arguments.only,
         alone=arguments.alone,
         connections=arguments.connections,
@@ -191,7 +190,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = _parse(argv)
     if arguments.benchmark == "list":
         for name, benchmark in _BENCHMARKS.items():
-            print(f"{name:8}{benchmark.about}")
+            print(f"{name:12}{benchmark.about}")
         return 0
     # The children are ended on the way out, also when this process is asked to end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -64,6 +64,7 @@ class _Caller:
         self._number = number
         self._random = random.Random(settings.seed * settings.tasks + number)
         self._made = 0
+        self._projects = work.projects_of(settings.records)
         self.next: Callable[[], Awaitable[None]] = getattr(self, f"_{settings.operation}")
 
     def _own(self) -> int:
@@ -86,7 +87,7 @@ class _Caller:
             raise BenchError(f"an update of article {number} was lost")
 
     async def _page(self) -> None:
-        project, status = self._random.randrange(work.PROJECTS), self._random.choice(work.STATUSES)
+        project, status = self._random.randrange(self._projects), self._random.choice(work.STATUSES)
         fault = work.fault_of(await self._articles.page(project, status), project, status)
         if fault is not None:
             raise BenchError(f"the page of {status} articles of project {project}: {fault}")
@@ -116,7 +117,9 @@ async def measured(settings: Settings) -> Figures:
         await barrier.wait()
         return warm + await repeated(caller, settings.seconds, durations)
 
-    async with work.library(settings.library).opened(settings.address, settings.connections) as articles:
+    async with work.library(settings.library).opened(
+        settings.address, settings.connections, work.projects_of(settings.records)
+    ) as articles:
         async with asyncio.TaskGroup() as group:
             callers = [group.create_task(call(_Caller(articles, settings, each))) for each in range(settings.tasks)]
             await barrier.wait()

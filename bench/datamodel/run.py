@@ -10,13 +10,14 @@ import importlib.util
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field
 from typing import Protocol
 
 from bench import report
 from bench.datamodel import work
 from bench.datamodel.load import Figures, Settings
-from bench.datamodel.work import Totals
+from bench.datamodel.work import Articles, Totals
 from bench.peers.postgres import PostgresServer
 from bench.petra import PetraServer
 from bench.process import BenchError, Unavailable, run
@@ -30,6 +31,8 @@ SQLMODEL = "sqlmodel"
 _NEEDED = ("sqlmodel", "sqlalchemy", "asyncpg", "greenlet")
 # The load process has to start, and may wait for a slow server.
 _PATIENCE_S = 120.0
+# Of this process, which fills tables and counts what is in them.
+_CONNECTIONS = 4
 
 _TITLES = {
     work.PAGE: "filtered, ordered page of 20 with its count",
@@ -74,6 +77,11 @@ class _Side:
     totals: Totals = field(default_factory=lambda: Totals(0, 0))
     samples: int = 0
 
+    def opened(self, options: Options) -> AbstractAsyncContextManager[Articles]:
+        """Its articles, for this process."""
+        projects = work.projects_of(options.records)
+        return work.library(self.library).opened(self.server.address, _CONNECTIONS, projects)
+
 
 def measure(options: Options, folders: Folders) -> list[Outcome]:
     """Holds the contests, prints their tables and writes the results. BenchError for an answer that is wrong."""
@@ -112,7 +120,7 @@ def _postgres(folders: Folders, options: Options) -> PostgresServer:
 
 
 async def _fill(side: _Side, options: Options) -> None:
-    async with work.library(side.library).opened(side.server.address, 4) as articles:
+    async with side.opened(options) as articles:
         await articles.prepare()
         await articles.fill(0, options.records)
         await articles.settle()
@@ -153,7 +161,7 @@ def _sample(side: _Side, operation: str, options: Options) -> Sample:
     told = json.loads(run(command, timeout_s=options.seconds + options.warm_up_seconds + _PATIENCE_S))
     figures = Figures(**told)
     wanted = work.expected(side.totals, {operation: figures.calls})
-    side.totals = asyncio.run(_totals(side))
+    side.totals = asyncio.run(_totals(side, options))
     if side.totals != wanted:
         raise BenchError(f"{side.library} holds {side.totals}, and {wanted} was acknowledged")
     beside: Mapping[str, float] = {
@@ -165,6 +173,6 @@ def _sample(side: _Side, operation: str, options: Options) -> Sample:
     return Sample(rate=figures.rate, beside=beside)
 
 
-async def _totals(side: _Side) -> Totals:
-    async with work.library(side.library).opened(side.server.address, 4) as articles:
+async def _totals(side: _Side, options: Options) -> Totals:
+    async with side.opened(options) as articles:
         return await articles.totals()

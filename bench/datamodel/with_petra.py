@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 
 from bench.datamodel.work import PAGE_SIZE, USER, Found, Totals, article_id, fields
 from petra import AsyncClient
-from petra.datamodel import Bound, Model
-from petra.datamodel.migrate import initialize
+from petra.datamodel import Bound, Model, initialize
 from petra.datastore import Datastore
 
 # As many as `bulk_create` writes in one portion.
@@ -33,7 +32,8 @@ class Article(
 
 
 class PetraArticles:
-    def __init__(self, datastore: Datastore) -> None:
+    def __init__(self, datastore: Datastore, projects: int) -> None:
+        self._projects = projects
         self._datastore = datastore
         self._articles: Bound[Article] = Article.using(datastore.auth(USER))
 
@@ -43,13 +43,15 @@ class PetraArticles:
     async def fill(self, first: int, count: int) -> None:
         for start in range(first, first + count, _PORTION):
             numbers = range(start, min(start + _PORTION, first + count))
-            await self._articles.bulk_create({"id": article_id(number), **fields(number)} for number in numbers)
+            await self._articles.bulk_create(
+                {"id": article_id(number), **fields(number, self._projects)} for number in numbers
+            )
 
     async def settle(self) -> None:
         """There is nothing to do."""
 
     async def create(self, number: int) -> str:
-        return (await self._articles.create(**fields(number))).id
+        return (await self._articles.create(**fields(number, self._projects))).id
 
     async def get(self, article_id: str) -> str:
         article = await self._articles.get(article_id)
@@ -74,7 +76,7 @@ class PetraArticles:
 
 
 @asynccontextmanager
-async def opened(address: str, connections: int) -> AsyncIterator[PetraArticles]:
+async def opened(address: str, connections: int, projects: int) -> AsyncIterator[PetraArticles]:
     """One client, which has one connection whatever is asked for."""
     async with AsyncClient(address, timeout=30) as client:
-        yield PetraArticles(Datastore(client))
+        yield PetraArticles(Datastore(client), projects)

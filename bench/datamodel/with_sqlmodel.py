@@ -57,7 +57,8 @@ class ArticleAccess(SQLModel, table=True):
 
 
 class SqlModelArticles:
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, projects: int) -> None:
+        self._projects = projects
         self._engine = engine
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -69,7 +70,7 @@ class SqlModelArticles:
         for start in range(first, first + count, _PORTION):
             numbers = range(start, min(start + _PORTION, first + count))
             articles = [
-                Article(id=work.article_id(number), user_id=USER, **work.fields(number)).model_dump()
+                Article(id=work.article_id(number), user_id=USER, **work.fields(number, self._projects)).model_dump()
                 for number in numbers
             ]
             access = [{"user_id": USER, "record_id": each["id"]} for each in articles]
@@ -84,7 +85,7 @@ class SqlModelArticles:
             await outside.execute(text("VACUUM ANALYZE"))
 
     async def create(self, number: int) -> str:
-        article = Article(user_id=USER, **work.fields(number))
+        article = Article(user_id=USER, **work.fields(number, self._projects))
         async with self._sessions.begin() as session:
             session.add_all([article, ArticleAccess(user_id=USER, record_id=article.id)])
         return article.id
@@ -130,12 +131,12 @@ def _seen(article_id: str) -> Select[Article]:
 
 
 @asynccontextmanager
-async def opened(address: str, connections: int) -> AsyncIterator[SqlModelArticles]:
+async def opened(address: str, connections: int, projects: int) -> AsyncIterator[SqlModelArticles]:
     """One pool of so many connections, for whose turn the tasks wait."""
     engine = create_async_engine(
         f"postgresql+asyncpg://postgres@{address}/postgres", pool_size=connections, max_overflow=0, pool_timeout=60
     )
     try:
-        yield SqlModelArticles(engine)
+        yield SqlModelArticles(engine, projects)
     finally:
         await engine.dispose()

@@ -21,8 +21,8 @@ OPERATIONS: Final = (PAGE, GET, UPDATE, CREATE)
 
 USER: Final = "user_1"
 PAGE_SIZE: Final = 20
-# With 200 articles a project and 50 of a status among them, a page is the second of three.
-PROJECTS: Final = 500
+# 50 of a status are among them, so that the page measured is the second of three.
+ARTICLES_A_PROJECT: Final = 200
 STATUSES: Final = ("draft", "review", "done", "archived")
 PRIORITIES: Final = 1_000
 
@@ -77,8 +77,8 @@ class Library(Protocol):
     """The module of a library."""
 
     @staticmethod
-    def opened(address: str, connections: int) -> AbstractAsyncContextManager[Articles]:
-        """The articles at an address, while the block runs."""
+    def opened(address: str, connections: int, projects: int) -> AbstractAsyncContextManager[Articles]:
+        """The articles of so many projects at an address, while the block runs."""
 
 
 def library(name: str) -> Library:
@@ -96,13 +96,18 @@ def title(number: int) -> str:
     return f"Article number {number}"
 
 
-def fields(number: int) -> dict[str, Any]:
+def projects_of(records: int) -> int:
+    """How many projects so many articles are of."""
+    return max(1, records // ARTICLES_A_PROJECT)
+
+
+def fields(number: int, projects: int) -> dict[str, Any]:
     """The fields of an article, without its id."""
     # Statuses and priorities are spread over the articles of each project.
-    within = number // PROJECTS
+    within = number // projects
     return {
         "title": title(number),
-        "project": number % PROJECTS,
+        "project": number % projects,
         "status": STATUSES[within % len(STATUSES)],
         "priority": number * 7_919 % PRIORITIES,
         "updates": 0,

@@ -14,7 +14,7 @@ from bench.process import Unavailable
 def test_list_names_the_benchmarks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     named = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert named == ["server", "client", "ycsb", "sql", "large"]
+    assert named == ["server", "client", "ratelimit", "ycsb", "sql", "datamodel", "large"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
