@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -67,7 +68,8 @@ def throttle(
 
     verdict = run(server, work)
     if output == "json":
-        click.echo(shown.as_json(verdict))
+        # The command checks one limit, so there are no others to tell of.
+        click.echo(shown.as_json({name: value for name, value in asdict(verdict).items() if name != "each"}))
     else:
         click.echo(_sentence(verdict))
     if not verdict.allowed:
