@@ -16,10 +16,7 @@ from petra.cli.running import CONFLICT, WRONG_USAGE, PetraCommand, run, stop
 
 if TYPE_CHECKING:
     from petra import AsyncClient
-    from petra.datamodel.backfill import Progress
-    from petra.datamodel.definition import ModelDefinition
-    from petra.datamodel.plan import Plan
-    from petra.datamodel.recipes import Refusal
+    from petra.datamodel import ModelDefinition, Plan, Progress, Refusal
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -53,9 +50,8 @@ def plan_(module: str, namespace: str, database: str, server: Server, output: Ou
     The exit code is 3 when something would have to be dropped, renamed or converted, which is left to you: the recipe
     is printed.
     """
-    from petra.datamodel.migrate import migration_plan
-
     definitions = _models(module)
+    from petra.datamodel import migration_plan
 
     async def work(client: AsyncClient) -> Plan:
         return await migration_plan(_datastore(client, namespace, database), definitions, timeout=server.timeout)
@@ -82,10 +78,8 @@ def apply(module: str, namespace: str, database: str, server: Server, output: Ou
     It may be run as often as you like and in many places at once; when it is interrupted, it goes on at the next run.
     The exit code is 3 when something is left to you, see plan: nothing was changed then.
     """
-    from petra.datamodel.migrate import initialize
-    from petra.datamodel.recipes import MigrationRefused
-
     definitions = _models(module)
+    from petra.datamodel import MigrationRefused, initialize
 
     async def work(client: AsyncClient) -> dict[str, list[str] | float]:
         store = _datastore(client, namespace, database)
@@ -110,9 +104,8 @@ def apply(module: str, namespace: str, database: str, server: Server, output: Ou
 @_arguments
 def status(module: str, namespace: str, database: str, server: Server, output: Output) -> None:
     """Print the steps that were done for the models of MODULE, and for each model whether something is left to do."""
-    from petra.datamodel.migrate import migration_history, migration_plan
-
     definitions = _models(module)
+    from petra.datamodel import migration_history, migration_plan
 
     async def work(client: AsyncClient) -> tuple[list[dict[str, object]], Plan]:
         store = _datastore(client, namespace, database)
@@ -142,14 +135,12 @@ def _state(definition: ModelDefinition, plan: Plan) -> dict[str, object]:
 
 def _models(module: str) -> tuple[ModelDefinition, ...]:
     """The models of MODULE. Raises CannotRun."""
-    from petra.datamodel.definition import ModelDefinition
-    from petra.datamodel.plan import definitions_of
-
     path, _, name = module.partition(":")
     # A command does not look for modules where it is called, as `python -m` does.
     sys.path.insert(0, str(Path.cwd()))
     try:
         found = import_module(path)
+        from petra.datamodel import ModelDefinition, definitions_of
     except Exception as error:
         raise CannotRun(f"{path} cannot be imported: {type(error).__name__}: {error}.", WRONG_USAGE) from error
     if name:

@@ -50,7 +50,7 @@ from petra.datamodel.migrate import initialize, migration_history, migration_pla
 from petra.datamodel.model import Model
 from petra.datamodel.outcome import Applied, Initialized
 from petra.datamodel.pages import CursorPage, Explanation, Listing, Pagination
-from petra.datamodel.plan import Plan
+from petra.datamodel.plan import Plan, definitions_of
 from petra.datamodel.query import Query
 from petra.datamodel.recipes import MigrationRefused, Refusal
 from petra.datamodel.reconcile import reconcile
@@ -110,6 +110,7 @@ __all__ = [
     "col",
     "condition",
     "define",
+    "definitions_of",
     "escape_like",
     "initialize",
     "migration_history",

@@ -46,7 +46,7 @@ from petra.datamodel.expressions import (
 )
 from petra.datamodel.outcome import Applied, Initialized
 from petra.datamodel.pages import CursorPage, Explanation, Listing, Pagination
-from petra.datamodel.plan import Plan
+from petra.datamodel.plan import Plan, definitions_of
 from petra.datamodel.recipes import MigrationRefused, Refusal
 from petra.datamodel.registry import MODELS, Models
 from petra.datamodel.seeds import MissingVariable
@@ -111,6 +111,7 @@ __all__ = [
     "col",
     "condition",
     "define",
+    "definitions_of",
     "escape_like",
     "initialize",
     "migration_history",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from petra.datamodel.checks import checked
 from petra.datamodel.definition import ModelDefinition
@@ -29,6 +30,16 @@ def get_record(
 def delete_record(model: str | ModelDefinition, record_id: str, store: Store) -> None:
     """Deletes the record of that id. Raises NotFoundOrNoAccess when `get` would give None."""
     DataModel.using(model, store).delete(record_id)
+
+
+class _GetRecord(Protocol):
+    def __call__(
+        self, model: str | ModelDefinition, record_id: str, store: Store, *, include_deleted: bool = False
+    ) -> DataModel | None: ...
+
+
+class _DeleteRecord(Protocol):
+    def __call__(self, model: str | ModelDefinition, record_id: str, store: Store) -> None: ...
 
 
 class DataModel(Record):
@@ -89,8 +100,8 @@ class DataModel(Record):
         return DataModel.using(model, store).bulk_update(rows)
 
     # On the class these are functions with a store, and on a record its methods.
-    get = Dual(get_record, Record.get)
-    delete = Dual(delete_record, Record.delete)
+    get: Dual[_GetRecord, [str], Value] = Dual(get_record, Record.get)
+    delete: Dual[_DeleteRecord, [], None] = Dual(delete_record, Record.delete)
 
     def _model(self) -> ModelDefinition:
         return self._definition
