@@ -302,6 +302,13 @@ def test_fields_that_would_hide_a_method_are_refused(field: str) -> None:
         create_model("T", __base__=Model, __cls_kwargs__={"registry": Models()}, **{field: (str, "x")})  # type: ignore[call-overload]
 
 
+def test_words_that_no_model_knows_are_refused() -> None:
+    with pytest.raises(DefinitionError, match="'tabel' in its brackets"):
+
+        class T(Model, tabel="x", registry=Models()):
+            n: int
+
+
 def test_what_is_no_json_is_no_field() -> None:
     with pytest.raises(DefinitionError, match="cannot be stored as JSON"):
 

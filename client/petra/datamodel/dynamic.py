@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any, Protocol
 
 from petra.datamodel.bound import Bound
 from petra.datamodel.checks import checked
@@ -28,6 +29,16 @@ async def get_record(
 async def delete_record(model: str | ModelDefinition, record_id: str, store: Store) -> None:
     """Deletes the record of that id. Raises NotFoundOrNoAccess when `get` would give None."""
     await DataModel.using(model, store).delete(record_id)
+
+
+class _GetRecord(Protocol):
+    async def __call__(
+        self, model: str | ModelDefinition, record_id: str, store: Store, *, include_deleted: bool = False
+    ) -> DataModel | None: ...
+
+
+class _DeleteRecord(Protocol):
+    async def __call__(self, model: str | ModelDefinition, record_id: str, store: Store) -> None: ...
 
 
 class DataModel(Record):
@@ -88,8 +99,8 @@ class DataModel(Record):
         return await DataModel.using(model, store).bulk_update(rows)
 
     # On the class these are functions with a store, and on a record its methods.
-    get = Dual(get_record, Record.get)
-    delete = Dual(delete_record, Record.delete)
+    get: Dual[_GetRecord, [str], Value] = Dual(get_record, Record.get)
+    delete: Dual[_DeleteRecord, [], Coroutine[Any, Any, None]] = Dual(delete_record, Record.delete)
 
     def _model(self) -> ModelDefinition:
         return self._definition

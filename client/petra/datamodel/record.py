@@ -100,7 +100,7 @@ class Record(ABC):
         self._put(given)
         return self
 
-    def get(self, field: str) -> Value:
+    def get(self, field: str, /) -> Value:
         """The value of a field; `_auth` is the list of the users who see the record. Raises UnknownField."""
         if field == AUTH and self._model().options.auth:
             return list(self._state_of().users)
