@@ -127,7 +127,30 @@ sets = _one(pb.SetRequest, set_items(), durable=True)
 deletes = _one(pb.DeleteRequest, delete_items, durable=True)
 increments = _one(pb.IncrementRequest, increment_items, durable=True)
 touches = _one(pb.TouchRequest, touch_items, durable=False)
-throttle_calls = _one(pb.ThrottleRequest, throttle_items(), durable=True)
+
+
+@st.composite
+def several_limits(draw: st.DrawFn) -> pb.ThrottleRequest:
+    key = draw(st.sampled_from(sorted(LIMITS)))
+    limit, period_ms = LIMITS[key]
+    address = draw(addresses)
+    request = pb.ThrottleRequest(
+        namespace=address[0],
+        object=address[1],
+        key=key,
+        limits=[
+            pb.ThrottleLimit(algorithm=draw(st.sampled_from(ALGORITHMS)), limit=limit, period_ms=period_ms),
+            pb.ThrottleLimit(algorithm=draw(st.sampled_from(ALGORITHMS)), limit=2 * limit, period_ms=3 * period_ms),
+        ],
+        cost=min(draw(st.sampled_from([0, 1, 2])), limit),
+        peek=draw(st.booleans()),
+        durability=draw(durabilities),
+    )
+    del request.limits[draw(st.sampled_from([1, 2, 2])) :]
+    return request
+
+
+throttle_calls = _one(pb.ThrottleRequest, throttle_items(), durable=True) | several_limits()
 
 _some_keys = st.lists(keys, max_size=6, unique=True)
 _bounds = st.just("") | keys | st.sampled_from(["aa", "p", "z", "\ufffe"])

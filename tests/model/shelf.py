@@ -208,7 +208,8 @@ class Shelf:
         charged, answer = throttles.decide(present.limit if present else None, operation, now_ms)
         assert seen is None or seen == answer, f"{operation} is answered with {seen}, and should be with {answer}"
         if charged is not None:
-            cell = Cell(None, pb.ENCODING_BYTES, None, None, charged, now_ms + answer.reset_after_ms)
+            needed_ms = max(each.reset_after_ms for each in (answer, *answer.each))
+            cell = Cell(None, pb.ENCODING_BYTES, None, None, charged, now_ms + needed_ms)
             self._put(operation.key, cell, None)
         return charged is not None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -83,9 +84,16 @@ class SlidingState:
         return {0: (self.count, self.count_before), 1: (0, self.count)}.get(windows_ago, (0, 0))
 
 
-State = GcraState | FixedState | SlidingState
+@dataclass(frozen=True, slots=True)
+class SeveralStates:
+    """Several limits under one key, each by its algorithm and period."""
 
-_FRESH: dict[int, State] = {
+    states: Mapping[tuple[pb.Algorithm, int], GcraState | FixedState | SlidingState]
+
+
+State = GcraState | FixedState | SlidingState | SeveralStates
+
+_FRESH: dict[int, GcraState | FixedState | SlidingState] = {
     pb.ALGORITHM_GCRA: GcraState(Fraction(0)),
     pb.ALGORITHM_FIXED_WINDOW: FixedState(-1, 0),
     pb.ALGORITHM_SLIDING_WINDOW: SlidingState(-2, 0, 0),
@@ -96,11 +104,13 @@ def decide(
     state: State | None, request: pb.ThrottleRequest | pb.ThrottleItem, at_ms: int
 ) -> tuple[State | None, pb.ThrottleResponse]:
     """The state after the call, None when it changed nothing, and the answer."""
+    if isinstance(request, pb.ThrottleRequest) and request.limits:
+        return _decide_all(state, request, at_ms)
     limit = Limit.of(request)
     fresh = _FRESH[limit.algorithm]
     if type(state) is not type(fresh):
         state = fresh
-    assert state is not None
+    assert isinstance(state, GcraState | FixedState | SlidingState)
     allowed = state.available(limit, at_ms) >= limit.cost
     retry_after_ms = 0 if allowed else _first_ms_with(limit.cost, state, limit, at_ms)
     charged = state.charged(limit, at_ms) if allowed and not request.peek else None
@@ -115,7 +125,46 @@ def decide(
     return charged, answer
 
 
-def _first_ms_with(amount: int, state: State, limit: Limit, at_ms: int) -> int:
+def _decide_all(
+    state: State | None, request: pb.ThrottleRequest, at_ms: int
+) -> tuple[State | None, pb.ThrottleResponse]:
+    """Each limit is asked alone; only when all of them allow it, each is charged alone."""
+    before = state.states if isinstance(state, SeveralStates) else {}
+    alone = [
+        pb.ThrottleRequest(
+            algorithm=limit.algorithm or pb.ALGORITHM_GCRA,
+            limit=limit.limit,
+            period_ms=limit.period_ms,
+            burst=limit.burst,
+            cost=request.cost,
+            peek=True,
+        )
+        for limit in request.limits
+    ]
+    names = [(each.algorithm, each.period_ms) for each in alone]
+    answers = [decide(before.get(name), each, at_ms)[1] for name, each in zip(names, alone, strict=True)]
+    charged: dict[tuple[pb.Algorithm, int], GcraState | FixedState | SlidingState] = {}
+    if not request.peek and all(answer.allowed for answer in answers):
+        answers = []
+        for name, each in zip(names, alone, strict=True):
+            each.peek = False
+            after, answer = decide(before.get(name), each, at_ms)
+            assert isinstance(after, GcraState | FixedState | SlidingState)
+            charged[name] = after
+            answers.append(answer)
+    tightest = min(answers, key=lambda answer: (answer.remaining, -answer.reset_after_ms))
+    whole = pb.ThrottleResponse(
+        allowed=all(answer.allowed for answer in answers),
+        limit=tightest.limit,
+        remaining=tightest.remaining,
+        retry_after_ms=max(answer.retry_after_ms for answer in answers),
+        reset_after_ms=tightest.reset_after_ms,
+        each=answers,
+    )
+    return SeveralStates(charged) if charged else None, whole
+
+
+def _first_ms_with(amount: int, state: GcraState | FixedState | SlidingState, limit: Limit, at_ms: int) -> int:
     """After how many milliseconds so much is available. It never gets less while nobody charges."""
     furthest = 2 * limit.period_ms + math.ceil(Fraction(limit.capacity * limit.period_ms, limit.amount))
     if isinstance(state, GcraState):
