@@ -78,7 +78,7 @@ def test_what_threads_write_coroutines_read(saver: PetraSaver) -> None:
     asyncio.run(read())
 
 
-def test_a_value_of_any_size_comes_back(saver: PetraSaver) -> None:
+def test_a_value_of_any_size_comes_back(saver: PetraSaver, location: str, server: TestServer) -> None:
     large = bytes(range(256)) * (3 * PIECE_BYTES // 256)
     stored = put(saver, config(), {"document": large, "title": "rocks"})
     saver.put_writes(stored, [("document", large)], "task")
@@ -87,6 +87,9 @@ def test_a_value_of_any_size_comes_back(saver: PetraSaver) -> None:
     assert found is not None
     assert found.checkpoint["channel_values"] == {"document": large, "title": "rocks"}
     assert found.pending_writes == [("task", "document", large)]
+    with Client(server.address, namespace=location.rpartition("=")[2]) as client:
+        # Of the second write, which came too late, nothing is kept. The first is a bit longer than three pieces.
+        assert len(list(client.object("thread").list_keys(prefix="w/"))) == 4
     newest = put(saver, stored, {"title": "stones"})
     assert values_of(saver, config()) == {"document": large, "title": "stones"}
     assert [each.config for each in saver.list(config())] == [newest, stored]

@@ -120,5 +120,7 @@ def test_two_who_put_at_the_same_time_both_have_put(location: str) -> None:
             await asyncio.gather(*(store.aput(ANN, "n", {"n": number}) for number in range(20)))
             (item,) = await store.asearch(ANN)
             assert item.value["n"] in range(20)
+            # All but one of them saw that there was an item before.
+            assert item.created_at < item.updated_at
 
     asyncio.run(put())

@@ -71,6 +71,31 @@ def test_a_counter_expires_on_the_server(storage: PetraStorage, server: TestServ
     assert limiter.hit(minute)
 
 
+@pytest.mark.parametrize("in_coroutines", [False, True])
+def test_windows_are_kept_as_long_as_they_count_and_no_longer(
+    storage: PetraStorage, location: str, server: TestServer, in_coroutines: bool
+) -> None:
+    async def enter() -> None:
+        other = AsyncPetraStorage(f"async+{location}")
+        assert await other.acquire_entry("moving", 1, 60)
+        assert await other.acquire_sliding_window_entry("sliding", 1, 60)
+        await other.close()
+
+    if in_coroutines:
+        asyncio.run(enter())
+    else:
+        assert storage.acquire_entry("moving", 1, 60)
+        assert storage.acquire_sliding_window_entry("sliding", 1, 60)
+    # The server's time alone goes on: the windows themselves go by that of this process.
+    server.clock.advance(60.9)
+    assert not storage.acquire_entry("moving", 1, 60)
+    server.clock.advance(59)
+    assert storage.get_moving_window("moving", 1, 60)[1] == 0
+    assert not storage.acquire_sliding_window_entry("sliding", 1, 60)
+    server.clock.advance(0.2)
+    assert storage.get_sliding_window("sliding", 60)[2] == 0
+
+
 def test_what_costs_more_than_there_is_costs_nothing(storage: PetraStorage) -> None:
     limiter = MovingWindowRateLimiter(storage)
     assert limiter.hit(TEN, cost=7)

@@ -32,6 +32,13 @@ def test_no_ten_seconds_have_more_than_a_moving_window_allows(visits: list[tuple
         assert MovingWindow.load(window.dump()) == window
 
 
+def test_a_moving_window_ends_after_its_last_millisecond() -> None:
+    window = MovingWindow().enter(20_000, 1, EXPIRY, 1)
+    with pytest.raises(WindowFull):
+        window.enter(30_000, 1, EXPIRY, 1)
+    assert window.enter(30_001, 1, EXPIRY, 1).hits == ((30_001, 1),)
+
+
 def test_a_clock_that_is_behind_lets_nobody_in_early() -> None:
     window = MovingWindow().enter(20_000, 2, EXPIRY, 1).enter(12_000, 2, EXPIRY, 1)
     with pytest.raises(WindowFull):
