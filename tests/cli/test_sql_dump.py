@@ -322,3 +322,16 @@ def test_a_dump_is_of_one_moment_whatever_is_written_meanwhile(cli: Cli, room: S
         ended.set()
         thread.join()
     assert len(seen) > 1
+
+
+def test_what_sqlite_dumps_is_taken(cli: Cli, room: Sql) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(
+            "CREATE TABLE parent (id INTEGER PRIMARY KEY, x TEXT); CREATE INDEX i ON parent (x); CREATE VIEW v AS SELECT 1;"
+            "CREATE TABLE child (id INTEGER PRIMARY KEY AUTOINCREMENT, parent REFERENCES parent (id));"
+            "INSERT INTO parent VALUES (7, 'it''s;\na'); INSERT INTO child VALUES (9, 7);"
+            "CREATE TRIGGER t AFTER INSERT ON child BEGIN SELECT 1; END;"
+        )
+        script = "PRAGMA foreign_keys=OFF;\n" + "\n".join(connection.iterdump())
+        assert cli.out("sql", "room", stdin=script.encode()).endswith(" changed.\n")
+        assert contents(of_petra(room)) == contents(lambda statement: connection.execute(statement).fetchall())
