@@ -2,7 +2,7 @@
 #
 #   make setup         an environment in .venv with the locked versions of everything
 #   make run           a server on 127.0.0.1:7475 with its data in ./petra-data    [LISTEN=host:port DATA=folder ARGS=...]
-#   make test          all tests                                                   [ARGS="-k name"]
+#   make test          all tests, by files in two processes                        [ARGS="-k name" WORKERS=4]
 #   make check         format, lint, types, import arrows, generated code, .proto files
 #   make integrations  the tests of the libraries that petra.integrations has adapters for   [ARGS="limits django"]
 #   make crash N=500   kill the server N times under load and look at what it kept
@@ -17,6 +17,7 @@ PYTHON ?= $(shell command -v python3.11 || echo python3)
 LISTEN ?= 127.0.0.1:7475
 DATA ?= petra-data
 N ?= 100
+WORKERS ?= 2
 ARGS ?=
 
 VENV := .venv
@@ -74,7 +75,7 @@ run: $(VENV)/.stamp
 	@exec $(BIN)/petra serve --data $(DATA) --listen $(LISTEN) $(ARGS)
 
 test: $(VENV)/.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 # Each with the sources of the version that is installed, which are fetched.
 integrations: $(UPSTREAM_VENV)/.stamp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +11,8 @@ DEFAULT_ROUNDS = 20
 # A round takes about a second and a half; many rounds need more than the time-out of an ordinary test.
 SECONDS_A_ROUND = 30
 
-_OUTCOMES = pytest.StashKey[list[str]]()
+# The name of a line for the end of the run, among the properties of a test: these come back also from another process.
+_LINE = "crash"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,8 +30,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for outcome in config.stash.get(_OUTCOMES, []):
-        terminalreporter.write_line(f"crash: {outcome}")
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, line in getattr(report, "user_properties", ()):
+                if name == _LINE and report.when == "teardown":
+                    terminalreporter.write_line(f"crash: {line}")
 
 
 @pytest.fixture
@@ -46,9 +51,11 @@ def crash_seed(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def crash_report(request: pytest.FixtureRequest) -> list[str]:
+def crash_report(request: pytest.FixtureRequest) -> Iterator[list[str]]:
     """Lines for the end of the whole run."""
-    return request.config.stash.setdefault(_OUTCOMES, [])
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties.extend((_LINE, line) for line in lines)
 
 
 def _rounds(config: pytest.Config) -> int:
