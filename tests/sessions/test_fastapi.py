@@ -12,7 +12,7 @@ from tests.support.asgi import Browser
 pytest.importorskip("fastapi")
 
 # FastAPI looks for the types of its handlers among the names of the module.
-from fastapi import FastAPI, Request  # noqa: E402
+from fastapi import FastAPI, Request
 
 
 async def test_somebody_signs_in_and_out(client: AsyncClient) -> None:
