@@ -49,8 +49,6 @@ else:
 
 # Where a class keeps its definition.
 DEFINITION: Final = "__petra_definition__"
-# What may stand in the brackets of a class, beside what `__pydantic_init_subclass__` names itself.
-_WORDS: Final = frozenset({"name", "table", "key", "namespace", "sync", "indexes", "unique", "seeds"})
 _BUILT_IN: Final = ("id", USER_ID, CREATED_AT, UPDATED_AT, DELETED_AT)
 
 
@@ -132,11 +130,6 @@ class TypedModel(BaseModel, metaclass=ModelClass):
         **words: object,
     ) -> None:
         """Defines the model, when pydantic has made the class."""
-        for word in words.keys() - _WORDS:
-            raise DefinitionError(
-                f"The class {cls.__name__} has {word!r} in its brackets; a model has {', '.join(sorted(_WORDS))}.",
-                field=word,
-            )
         if abstract or cls.__module__.endswith(".datamodel.model"):
             return
         if not cls.__pydantic_complete__:
