@@ -246,8 +246,8 @@ class AsyncEntries:
         """Checks a rate limit of `limit` a `period` and charges `cost`, in one step. A denial charges nothing.
 
         `burst` is how much GCRA allows at once (None: `limit`). `peek` charges nothing. The state is an ordinary entry,
-        written "buffered" unless another durability is given. With `once=False` a check costs the server less, and may be
-        charged twice when its answer is lost with the connection. Raises FailedPrecondition when the key holds
+        written "buffered" unless another durability is given. With `once=False` a check costs the server less, and may
+        be charged twice when its answer is lost with the connection. Raises FailedPrecondition when the key holds
         something else.
         """
         call = self._requests.throttle(
