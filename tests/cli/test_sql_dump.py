@@ -327,9 +327,10 @@ def test_a_dump_is_of_one_moment_whatever_is_written_meanwhile(cli: Cli, room: S
 def test_what_sqlite_dumps_is_taken(cli: Cli, room: Sql) -> None:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(
-            "CREATE TABLE parent (id INTEGER PRIMARY KEY, x TEXT); CREATE INDEX i ON parent (x); CREATE VIEW v AS SELECT 1;"
-            "CREATE TABLE child (id INTEGER PRIMARY KEY AUTOINCREMENT, parent REFERENCES parent (id));"
-            "INSERT INTO parent VALUES (7, 'it''s;\na'); INSERT INTO child VALUES (9, 7);"
+            "CREATE TABLE adult (id INTEGER PRIMARY KEY, x TEXT); CREATE INDEX i ON adult (x);"
+            "CREATE VIEW v AS SELECT 1;"
+            "CREATE TABLE child (id INTEGER PRIMARY KEY AUTOINCREMENT, adult REFERENCES adult (id));"
+            "INSERT INTO adult VALUES (7, 'it''s;\na'); INSERT INTO child VALUES (9, 7);"
             "CREATE TRIGGER t AFTER INSERT ON child BEGIN SELECT 1; END;"
         )
         script = "PRAGMA foreign_keys=OFF;\n" + "\n".join(connection.iterdump())

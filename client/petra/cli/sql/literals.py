@@ -94,7 +94,8 @@ def _real(value: float) -> str:
 @lru_cache(maxsize=4096)
 def _are_read(digits: str) -> bool:
     """Whether SQLite reads the same number from digits as Python does."""
-    (read,) = _judge().execute(f"SELECT {digits}").fetchone()
+    # The same conversion as that of a literal, without a new statement for each.
+    (read,) = _judge().execute("SELECT CAST(? AS REAL)", (digits,)).fetchone()
     return bool(read == float(digits))
 
 
