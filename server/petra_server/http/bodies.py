@@ -164,7 +164,7 @@ class SqlBody(Reading, frozen=True):
 
 
 class Answer(Writing, frozen=True):
-    success: Literal[True] = True
+    success: Annotated[bool, Meta(extra_json_schema={"const": True})] = True
 
 
 class GetAnswer(Answer, kw_only=True, frozen=True):
@@ -274,5 +274,5 @@ class Failure(Writing, omit_defaults=True, frozen=True):
 
 
 class FailureAnswer(Writing, kw_only=True, frozen=True):
-    success: Literal[False] = False
+    success: Annotated[bool, Meta(extra_json_schema={"const": False})] = False
     error: Failure

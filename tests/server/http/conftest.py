@@ -15,7 +15,7 @@ from tests.support.server import ServerProcess
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     data = tmp_path_factory.mktemp("server") / "data"
-    with ServerProcess(data, "--http", "127.0.0.1:0", "--actors", "8") as server:
+    with ServerProcess(data, "--http", "127.0.0.1:0", "--actors", "8", "--http-timeout-ms", "60000") as server:
         yield server
 
 

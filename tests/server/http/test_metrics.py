@@ -24,7 +24,8 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server whose figures nobody else adds to."""
     data = tmp_path_factory.mktemp("counted") / "data"
-    with ServerProcess(data, "--http", "127.0.0.1:0", "--actors", "8", "--sweep-interval-ms", "5") as server:
+    options = ("--actors", "8", "--sweep-interval-ms", "5", "--http-timeout-ms", "60000")
+    with ServerProcess(data, "--http", "127.0.0.1:0", *options) as server:
         yield server
 
 

@@ -15,11 +15,12 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import CHECKS
 
 from petra_server.http.endpoints import ENDPOINTS
+from petra_server.http.incoming import MAX_TIMEOUT_MS, MIN_TIMEOUT_MS, TIMEOUT_HEADER
 from petra_server.http.openapi import document
 from petra_server.http.status import STATUS_OF_REASON
 
 SCHEMA = schemathesis.openapi.from_dict(document())
-EXAMPLES = 25
+EXAMPLES = 15
 # A schema does not say which members exclude each other, what SQL is, or how much one server takes: requests that fit
 # it may be refused, with a status that the document has.
 EXCLUDED: Any = CHECKS.get_by_names(["positive_data_acceptance"])
@@ -35,6 +36,10 @@ UNKNOWN_HEADER = "x-schemathesis-unknown-property"
     phases=(Phase.explicit, Phase.generate),
 )
 def test_answers_are_those_of_the_document(case: schemathesis.Case[Any], http: httpx.Client) -> None:
+    given = str(case.headers.get(TIMEOUT_HEADER, ""))
+    if given.isascii() and given.isdigit() and MIN_TIMEOUT_MS <= int(given) <= MAX_TIMEOUT_MS:
+        # A time that is long enough on any machine: a request whose time is up is no fault of the server.
+        case.headers[TIMEOUT_HEADER] = str(MAX_TIMEOUT_MS)
     unknown: Any = CHECKS.get_by_names(["negative_data_rejection"]) if UNKNOWN_HEADER in case.headers else []
     case.call_and_validate(base_url=str(http.base_url), excluded_checks=[*EXCLUDED, *unknown])
 

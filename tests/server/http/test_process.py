@@ -15,7 +15,7 @@ from tests.server.http.api import PATIENCE_S, refusal_of
 from tests.support.certificates import make_certificate
 from tests.support.server import ServerProcess
 
-HTTP = ("--http", "127.0.0.1:0", "--actors", "8")
+HTTP = ("--http", "127.0.0.1:0", "--actors", "8", "--http-timeout-ms", "60000")
 
 
 def client_of(server: ServerProcess) -> httpx.Client:

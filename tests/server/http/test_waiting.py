@@ -24,7 +24,7 @@ HELD = {"object": "held"}
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[tuple[RunningServer, httpx.AsyncClient]]:  # noqa: ANN401
-    async with running_server(http="127.0.0.1:0", **settings) as server:
+    async with running_server(**{"http": "127.0.0.1:0", "http_timeout_ms": 60_000, **settings}) as server:
         base = f"http://{server.server.http_address}"
         async with httpx.AsyncClient(base_url=base, trust_env=False, timeout=PATIENCE_S) as http:
             yield server, http
