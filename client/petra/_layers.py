@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from petra.objects import AsyncNamespace
-from petra.sync.objects import Namespace
+from petra.objects import AsyncNamespace, AsyncObject
+from petra.sync.objects import Namespace, Object
 from petra.values import JSONCodec
 
 N = TypeVar("N", AsyncNamespace, Namespace)
+H = TypeVar("H", AsyncObject, Object)
 
 
 def own_handle(client: N, tree: type[N], package: str) -> N:
@@ -30,3 +31,18 @@ def own_handle(client: N, tree: type[N], package: str) -> N:
         sentence = f"petra.sync.{package} takes a Client or a namespace of one, not a {given}."
         advice = f" For an AsyncClient use petra.{package}."
     raise TypeError(sentence + advice)
+
+
+def own_object(given: H, tree: type[H], package: str) -> H:
+    """The same handle of an object. Raises TypeError that names the right module when it is of the other tree, or none.
+
+    `package` is the layer's, such as "stores".
+    """
+    if isinstance(given, tree):
+        return given
+    kind = type(given).__name__
+    own, wanted, other = package, "an AsyncClient", "an object of a blocking Client use petra.sync"
+    if tree is not AsyncObject:
+        own, wanted, other = f"sync.{package}", "a Client", "an object of an AsyncClient use petra"
+    advice = f"give client.object(name). For {other}.{package}"
+    raise TypeError(f"petra.{own} takes the handle of an object of {wanted}, not {kind}: {advice}.")

@@ -1,0 +1,46 @@
+"""Stores of an application: SQL migrations; users, clusters and instances as rows; sessions, states, codes as keys.
+
+`petra.stores` is for asyncio, `petra.sync.stores` for threads.
+"""
+
+from __future__ import annotations
+
+from petra.stores.clusters import ClusterStore
+from petra.stores.errors import (
+    AlreadyExists,
+    EmailTaken,
+    MigrationConflict,
+    MigrationFailed,
+    NotFound,
+    NotInitialized,
+)
+from petra.stores.history import MigrationStatus
+from petra.stores.instances import InstanceStore
+from petra.stores.kv import KVStore
+from petra.stores.migrate import Migrations
+from petra.stores.records import Cluster, Instance, Member, Page, User
+from petra.stores.signed_in import SignedIn
+from petra.stores.store import DatabaseStore
+from petra.stores.users import UserStore
+
+__all__ = [
+    "AlreadyExists",
+    "Cluster",
+    "ClusterStore",
+    "DatabaseStore",
+    "EmailTaken",
+    "Instance",
+    "InstanceStore",
+    "KVStore",
+    "Member",
+    "MigrationConflict",
+    "MigrationFailed",
+    "MigrationStatus",
+    "Migrations",
+    "NotFound",
+    "NotInitialized",
+    "Page",
+    "SignedIn",
+    "User",
+    "UserStore",
+]
