@@ -83,16 +83,12 @@ def _create(key: str, data: str, seconds: float) -> None:
 
 
 def _replace(key: str, data: str, seconds: float) -> None:
-    while True:
-        entry = _client().get_entry(key)
-        if entry is None:
+    def replace(present: object) -> str:
+        if present is None:
             raise UpdateError
-        try:
-            _client().set(key, data, ttl=seconds, if_version=entry.version)
-        except VersionConflict:
-            # Deleted, or saved by another request: look again.
-            continue
-        return
+        return data
+
+    _client().update(key, replace, ttl=seconds)
 
 
 def _client() -> Client:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -20,9 +19,12 @@ from langgraph.store.base import (
     TTLConfig,
 )
 
-from petra import Entry, VersionConflict
+from petra import Entry, VersionConflict, _waiting
+from petra.contention import Contention
 from petra.integrations._location import Location, parse_location
 from petra.integrations.langgraph import items
+from petra.sync import _waiting as _blocking
+from petra.values import to_timeout
 
 _USUAL: Final = Location("langgraph-store")
 
@@ -47,6 +49,7 @@ class PetraStore(BaseStore):
         super().__init__()
         where = parse_location(location, _USUAL)
         self.ttl_config = ttl
+        self._timeout = to_timeout(where.timeout)
         self._client = where.client()
         self._async_client = where.async_client()
 
@@ -107,11 +110,15 @@ class PetraStore(BaseStore):
             self._client.delete(key)
             return
         # Not `update`, which would leave an item without a ttl the one that it had before.
+        contention, ttl = Contention(self._timeout), items.ttl_seconds(op.ttl)
         while True:
-            entry = self._client.get_entry(key)
+            entry = self._client.get_entry(key, timeout=contention.left())
             record, version = items.changed(entry, op, items.utc_now())
-            with suppress(VersionConflict):
-                self._client.set(key, record, ttl=items.ttl_seconds(op.ttl), if_version=version)
+            try:
+                self._client.set(key, record, ttl=ttl, if_version=version, timeout=contention.left())
+            except VersionConflict as error:
+                _blocking.pause(contention.pause(error))
+            else:
                 return
 
     def _search(self, op: SearchOp) -> list[SearchItem]:
@@ -162,11 +169,15 @@ class PetraStore(BaseStore):
         if op.value is None:
             await self._async_client.delete(key)
             return
+        contention, ttl = Contention(self._timeout), items.ttl_seconds(op.ttl)
         while True:
-            entry = await self._async_client.get_entry(key)
+            entry = await self._async_client.get_entry(key, timeout=contention.left())
             record, version = items.changed(entry, op, items.utc_now())
-            with suppress(VersionConflict):
-                await self._async_client.set(key, record, ttl=items.ttl_seconds(op.ttl), if_version=version)
+            try:
+                await self._async_client.set(key, record, ttl=ttl, if_version=version, timeout=contention.left())
+            except VersionConflict as error:
+                await _waiting.pause(contention.pause(error))
+            else:
                 return
 
     async def _asearch(self, op: SearchOp) -> list[SearchItem]:
