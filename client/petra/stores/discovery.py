@@ -18,8 +18,8 @@ from typing import Final
 
 from petra.errors import InvalidArgument
 
-# White space, comments and semicolons.
-_NOTHING: Final = re.compile(r"(?:[\s;]|--[^\n]*|/\*.*?(?:\*/|\Z))*", re.DOTALL)
+# White space, comments and semicolons. Atomic, as a comment ends with the first of its ends.
+_NOTHING: Final = re.compile(r"(?>[\s;]+|--[^\n]*|/\*(?>.*?\*/))*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ def split(text: str) -> list[str]:
             statements.append(text[start:end])
             start = end
     rest = text[start:]
-    # What a comment leaves open, SQLite closes at the end of the text.
     if _NOTHING.fullmatch(rest) is None:
         if not sqlite3.complete_statement(f"{rest}\n;"):
             raise ValueError(f"the last statement has no end: {rest.strip():.80}")
