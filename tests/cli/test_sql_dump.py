@@ -304,7 +304,7 @@ def test_a_dump_is_of_one_moment_whatever_is_written_meanwhile(cli: Cli, room: S
         while not ended.is_set():
             number += 1
             room.batch([("UPDATE a SET x = ?", (number,)), ("UPDATE b SET x = ?", (number,))])
-            if number % 8 == 0:
+            if number % 40 == 0:
                 room.script(f"CREATE TABLE c{number} (x); DROP TABLE c{number}")
 
     thread = threading.Thread(target=change)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Final
 
+from petra import Rows, Sql
 from petra.cli.group import CannotRun
 from petra.cli.running import NOT_FOUND, NOT_REACHED, OTHER_ERROR
 from petra.cli.sql.literals import like as is_like
@@ -24,10 +25,8 @@ from petra.cli.sql.schema import VERSION, Schema, Table, read_schema
 from petra.cli.sql.splitting import ended
 from petra.errors import InternalError
 from petra.sql import Row, SqlValue
-from petra.sync.database import Sql
-from petra.sync.rows import Rows
 
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 20
 # Of one INSERT: few enough to be read by people, and many enough to be fast.
 _ROWS: Final = 100
 _CHARACTERS: Final = 16 << 10

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from petra import Sql
 from petra.cli.sql.literals import like
 from petra.sql import Row
-from petra.sync.database import Sql
 
 # Conditions on a column `name`: not what SQLite keeps for itself, not what is behind virtual tables.
 OWN_NAMES: Final = "name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"

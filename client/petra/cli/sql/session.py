@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from petra import Sql
 from petra.cli.shown import counted
 from petra.cli.sql.literals import with_parameters
 from petra.cli.sql.printers import Mode, Printer, noted, printer, written
 from petra.cli.sql.splitting import Piece
 from petra.errors import SqlNotAllowed
 from petra.sql import Column, Params, Result, Row, Statement
-from petra.sync.database import Sql
 
 # Statements that begin so may be queries. The others are executed, as the server would refuse to stream them.
 READING: Final = frozenset(("SELECT", "VALUES", "WITH", "EXPLAIN", "PRAGMA"))
