@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import argon2
 import pytest
@@ -12,7 +13,7 @@ from petra import AsyncClient
 from petra.auth import AlreadyRegistered, LoginResult, LoginService
 from petra.errors import InvalidArgument
 from petra.ratelimit import RateLimit, RateLimited
-from petra.sessions import Sessions
+from petra.sessions import Session, Sessions
 from petra.testing import TestServer
 from tests.support.layers import Tree
 
@@ -215,6 +216,20 @@ class TestChanging:
             assert await service.login(ANN, new)
             assert await service.change_password(ANN, new, new)
         assert (await service.account(ANN)) == account
+
+    async def test_a_sign_in_that_a_change_has_overtaken_fails(self, client: AsyncClient) -> None:
+        """The password changes after it was found right, and before there is a session."""
+
+        class Overtaken(Sessions):
+            async def create(self, *args: Any, **options: Any) -> Session:  # noqa: ANN401 - those of Sessions
+                assert await others.change_password(ANN, PASSWORD, "battery staple")
+                return await super().create(*args, **options)
+
+        others = LoginService(client, hasher=CHEAP)
+        account = await others.register(ANN, PASSWORD)
+        service = LoginService(client, hasher=CHEAP, sessions=Overtaken(client))
+        assert await service.login(ANN, PASSWORD) == LoginResult(False)
+        assert await Sessions(client).list(account.id) == []
 
 
 class TestResetting:
