@@ -69,6 +69,14 @@ async def test_a_pointer_leads_to_objects(ann: Store, bob: Store) -> None:
             await numbers(**options)
 
 
+async def test_a_long_list_leads_to_all_of_its_objects(ann: Store) -> None:
+    keys = [f"p{number}" for number in range(1_500)]
+    await ann.put("LIST", POINTER, {"items": keys})
+    for first in range(0, len(keys), 500):
+        await ann.put_many("PROJECT", {key: {"key": key} for key in keys[first : first + 500]})
+    assert [each["key"] for each in await ann.query_list_by_pointer("PROJECT", POINTER)] == keys
+
+
 async def test_a_pointer_leads_to_rows(ann: Store) -> None:
     await ann.put_many("LOG", {"l1": {"n": 1}, "l2": {"n": 2}})
     for item in ("l2", "l1"):

@@ -82,6 +82,22 @@ class TestReadingAndWriting:
         assert await ann.put_many(cls, {}) == {}
         assert await ann.get_many(cls, []) == {}
 
+    async def test_a_thousand_in_one_call(self, ann: Store, bob: Store, cls: str) -> None:
+        items = {f"key-{number}": {"n": number, "pad": "x" * 5_000} for number in range(1_000)}
+        await ann.put_many(cls, items)
+        await ann.put_many(cls, items)
+        found = await ann.get_many(cls, items)
+        assert {key: data_of(each) for key, each in found.items()} == items
+        with pytest.raises(NotFoundOrNoAccess):
+            await bob.put_many(cls, {"free": {}, "key-999": {}})
+        assert await bob.exists(cls, "free") is False
+
+    async def test_puts_of_many_beside_each_other_leave_whole_ones(self, ann: Store, cls: str) -> None:
+        await asyncio.gather(*(ann.put_many(cls, {key: {"n": n} for key in "abc"}) for n in range(10)))
+        numbers = {(data_of(each) or {})["n"] for each in (await ann.get_many(cls, "abc")).values()}
+        # Flat keys live in many actors, and are written one by one.
+        assert len(numbers) == 1 or cls == "SESSION"
+
     async def test_objects_of_two_databases_never_meet(self, ann: Store, client: AsyncClient, cls: str) -> None:
         await ann.put(cls, "key", {"n": 1})
         other = Datastore(client, "other").auth("ann")

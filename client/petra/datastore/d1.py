@@ -22,6 +22,9 @@ from petra.values import Value
 if TYPE_CHECKING:
     from petra.datastore.store import Store
 
+# Rows that are read at once: of 16 KiB each they fit into one answer.
+_PORTION = 250
+
 
 class D1Adapter:
     """The classes of a store that are rows, and raw SQL.
@@ -55,8 +58,10 @@ class D1Adapter:
         wanted = list(dict.fromkeys(keys))
         found = self._checked(cls, wanted)
         with self._store.log.operation("get_many", cls, f"{len(wanted)} keys"):
-            rows = await self._read(found, tables.get(found, wanted, self._store.user_id)) if wanted else []
-            seen = {row[tables.ID]: tables.object_of(row) for row in rows}
+            seen: dict[str, StoredObject] = {}
+            for first in range(0, len(wanted), _PORTION):
+                statement = tables.get(found, wanted[first : first + _PORTION], self._store.user_id)
+                seen |= {row[tables.ID]: tables.object_of(row) for row in await self._read(found, statement)}
             return {key: seen[key] for key in wanted if key in seen}
 
     async def put(self, cls: str, key: str, data: Mapping[str, Value]) -> StoredObject:
@@ -67,10 +72,10 @@ class D1Adapter:
         found = self._checked(cls, [key])
         statements = tables.put(found, {key: data}, self._store.user_id)
         with self._store.log.operation("put", cls, key):
-            return (await self._put(found, statements, [key]))[key]
+            return (await self._put(found, statements, {key: data}))[key]
 
     async def put_many(self, cls: str, items: Mapping[str, Mapping[str, Value]]) -> dict[str, StoredObject]:
-        """Writes many objects as `put`, and returns them, in one atomic step.
+        """Writes up to 10,000 objects as `put`, and returns them, in one atomic step.
 
         When one of them is somebody else's, nothing is written.
         """
@@ -155,15 +160,14 @@ class D1Adapter:
             raise
 
     async def _put(
-        self, found: StorageClass, statements: list[tables.Bound], keys: Iterable[str]
+        self, found: StorageClass, statements: list[tables.Bound], items: Mapping[str, Mapping[str, Value]]
     ) -> dict[str, StoredObject]:
-        results = await self._write(found, statements)
-        made = {row[tables.ID]: tables.object_of(row) for result in results for row in result}
-        for key in keys:
-            if key not in made:
+        rows = {row[tables.ID]: row for result in await self._write(found, statements) for row in result}
+        for key in items:
+            if key not in rows:
                 # None was written. Which one is somebody else's is nobody's business either.
                 raise NotFoundOrNoAccess(found.name, key)
-        return {key: made[key] for key in keys}
+        return {key: tables.object_of(rows[key], data) for key, data in items.items()}
 
     async def _write(self, found: StorageClass, statements: list[tables.Bound]) -> list[Result]:
         """Executes statements in one step, and makes the tables in it where there are none yet."""

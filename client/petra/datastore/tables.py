@@ -11,7 +11,7 @@ parameters. `:user` is the reader, None for the system. Each statement is atomic
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from petra.datastore.access import AUTH, StoredObject, UserId, checked_data, checked_users, users_of
@@ -31,6 +31,8 @@ COLUMNS: Final = (ID, AUTH, CREATED_AT, UPDATED_AT)
 _SHOWN: Final = "id, data, _auth, created_at, updated_at"
 _NOW: Final = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 _CODEC: Final = JSONCodec()
+# A value may have 2 MiB, and a character has up to four bytes.
+_PORTION_CHARACTERS: Final = 400_000
 
 
 def table_of(storage_class: StorageClass) -> str:
@@ -78,43 +80,48 @@ def put(storage_class: StorageClass, items: Mapping[str, Mapping[str, Value]], u
 
     Raises InvalidArgument and EncodeError.
     """
+    kept: list[str] = []
+    given: list[str] = []
     for key, data in items.items():
         _check_own_fields(key, checked_data(data))
-    if user_id is not None:
-        return [_put(storage_class, items, [[user_id]] * len(items), user_id, keep=True)]
-    # The system may give the users of an object, and leaves those of the others as they are.
-    given = {key: data for key, data in items.items() if data.get(AUTH) is not None}
-    others = {key: data for key, data in items.items() if key not in given}
-    users = [checked_users(data[AUTH]) for data in given.values()]
-    statements = [_put(storage_class, given, users, None, keep=False)] if given else []
-    if others:
-        statements.append(_put(storage_class, others, [[]] * len(others), None, keep=True))
-    return statements
+        users = [] if user_id is None else [user_id]
+        # The system may give the users of an object; those of all others stay as they are.
+        gives = user_id is None and data.get(AUTH) is not None
+        record = {"data": _own_fields(data), "users": checked_users(data[AUTH]) if gives else users}
+        (given if gives else kept).append(f"{_text(key)}:{_text(record)}")
+    table, keys = table_of(storage_class), _text(list(items))
+    return [
+        (_put(table, replaces), {"items": portion, "keys": keys, "user": user_id})
+        for replaces, records in ((False, kept), (True, given))
+        for portion in _portions(records)
+    ]
 
 
-def _put(
-    storage_class: StorageClass,
-    items: Mapping[str, Mapping[str, Value]],
-    users: Iterable[list[str]],
-    user_id: UserId,
-    *,
-    keep: bool,
-) -> Bound:
-    table = table_of(storage_class)
-    named = "" if keep else ", _auth = excluded._auth"
-    sql = (
+def _put(table: str, replaces: bool) -> str:
+    """The statement that writes a portion. All of them look at all keys, so that all of them write or none."""
+    named = ", _auth = excluded._auth" if replaces else ""
+    return (
         f"INSERT INTO {table} (id, data, _auth, created_at, updated_at)"
         f" SELECT key, value ->> '$.data', value ->> '$.users', {_NOW}, {_NOW} FROM json_each(:items)"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE id IN (SELECT key FROM json_each(:items))"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE id IN (SELECT value FROM json_each(:keys))"
         f" AND NOT {_seen(table)})"
         f" ON CONFLICT (id) DO UPDATE SET data = excluded.data, updated_at = excluded.updated_at{named}"
-        f" RETURNING {_SHOWN}"
+        f" RETURNING {', '.join(COLUMNS)}"
     )
-    own = {
-        key: {"data": {name: value for name, value in data.items() if name not in COLUMNS}, "users": named_users}
-        for (key, data), named_users in zip(items.items(), users, strict=True)
-    }
-    return sql, {"items": _text(own), "user": user_id}
+
+
+def _portions(records: Iterable[str]) -> Iterator[str]:
+    """Objects of JSON with as many records as one parameter may hold."""
+    portion: list[str] = []
+    size = 0
+    for record in records:
+        if portion and size + len(record) > _PORTION_CHARACTERS:
+            yield "{" + ",".join(portion) + "}"
+            portion, size = [], 0
+        portion.append(record)
+        size += len(record)
+    if portion:
+        yield "{" + ",".join(portion) + "}"
 
 
 def delete(storage_class: StorageClass, key: str, user_id: UserId) -> Bound:
@@ -152,12 +159,12 @@ def unshare(storage_class: StorageClass, key: str, other: str, user_id: UserId) 
     return sql, {"key": key, "other": other, "user": user_id}
 
 
-def object_of(row: Row) -> StoredObject:
-    """The object that a row of `get`, `put` or a query holds."""
-    data: StoredObject = _value(row["data"])
+def object_of(row: Row, data: Mapping[str, Value] | None = None) -> StoredObject:
+    """The object that a row of `get` or a query holds; or one of `put`, which does not send the data back."""
+    fields: Mapping[str, Value] = _value(row["data"]) if data is None else _own_fields(data)
     return {
         ID: row[ID],
-        **data,
+        **fields,
         AUTH: _value(row[AUTH]),
         CREATED_AT: row[CREATED_AT],
         UPDATED_AT: row[UPDATED_AT],
@@ -180,6 +187,11 @@ def _seen(table: str) -> str:
         "(:user IS NULL OR EXISTS"
         f" (SELECT 1 FROM {table}__auth AS a WHERE a.user_id = :user AND a.record_id = {table}.id))"
     )
+
+
+def _own_fields(data: Mapping[str, Value]) -> dict[str, Value]:
+    """The fields that are stored as data."""
+    return {name: value for name, value in data.items() if name not in COLUMNS}
 
 
 def _check_own_fields(key: str, data: Mapping[str, Value]) -> None:

@@ -20,7 +20,6 @@ from petra.datastore.keys import checked_text, checked_user, flat_key, key_in_da
 from petra.errors import VersionConflict
 from petra.sync._waiting import pause
 from petra.sync.objects import Entries
-from petra.sync.transaction import Transaction
 from petra.values import Seconds, Value
 
 if TYPE_CHECKING:
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 # The class that holds the lists.
 LIST = "LIST"
+
+# Entries of an object that are read at once: of 60 KiB each they fit into one answer.
+_PORTION = 250
 
 # A list that hundreds change at once lets each of them through within a few seconds. Each call to the server has the
 # client's own time-out beside.
@@ -112,10 +114,7 @@ class KVAdapter:
         with self._store.log.operation("put_many", cls, f"{len(places)} keys"):
             if not places:
                 return {}
-            ttl = places[0].storage_class.ttl if ttl is None else ttl
-            if places[0].storage_class.placement == "database":
-                return self._put_together(data, ttl)
-            return self._put_each(data, ttl)
+            return self._put_all(data, places[0].storage_class.ttl if ttl is None else ttl)
 
     def delete(self, cls: str, key: str) -> None:
         """Removes an object. Raises NotFoundOrNoAccess when there is none or it does not name the user."""
@@ -237,29 +236,21 @@ class KVAdapter:
         return users_of(last[0])
 
     def _visible(self, places: list[_Place]) -> dict[str, StoredObject]:
-        values = places[0].entries.get_many(place.stored_key for place in places)
-        seen = ((place.key, visible(values.get(place.stored_key), self._store.user_id)) for place in places)
-        return {key: stored for key, stored in seen if stored is not None}
+        seen: dict[str, StoredObject] = {}
+        for first in range(0, len(places), _PORTION):
+            portion = places[first : first + _PORTION]
+            values = portion[0].entries.get_many(place.stored_key for place in portion)
+            for place in portion:
+                stored = visible(values.get(place.stored_key), self._store.user_id)
+                if stored is not None:
+                    seen[place.key] = stored
+        return seen
 
-    def _put_together(self, data: Mapping[_Place, Mapping[str, Value]], ttl: Seconds | None) -> dict[str, StoredObject]:
-        def write(transaction: Transaction) -> dict[str, StoredObject]:
-            present = transaction.get_many(place.stored_key for place in data)
-            made = {
-                place: put_over(present.get(place.stored_key), each, self._store.user_id, place.named)
-                for place, each in data.items()
-            }
-            for place, stored in made.items():
-                transaction.set(place.stored_key, stored, ttl=ttl)
-            return {place.key: stored for place, stored in made.items()}
-
-        return self._store.database.transact(write)
-
-    def _put_each(self, data: Mapping[_Place, Mapping[str, Value]], ttl: Seconds | None) -> dict[str, StoredObject]:
-        """Writes those again that somebody else was changing."""
+    def _put_all(self, data: Mapping[_Place, Mapping[str, Value]], ttl: Seconds | None) -> dict[str, StoredObject]:
+        """Decides all before it writes any, and decides those anew that somebody else was changing."""
         contention, made, left = Contention(_PATIENCE_S), dict[str, StoredObject](), list(data)
         while True:
             entries = left[0].entries.get_entries(place.stored_key for place in left)
-            # All are decided before the first is sent.
             decided = {
                 place: put_over(
                     entries[place.stored_key].value if place.stored_key in entries else None,
@@ -269,22 +260,36 @@ class KVAdapter:
                 )
                 for place in left
             }
-            pipeline = left[0].entries.pipeline()
-            for place, stored in decided.items():
-                entry = entries.get(place.stored_key)
-                pipeline.set(place.stored_key, stored, ttl=ttl, if_version=0 if entry is None else entry.version)
-            overtaken: dict[_Place, VersionConflict] = {}
-            for place, result in zip(left, pipeline.execute(), strict=True):
-                if isinstance(result, VersionConflict):
-                    overtaken[place] = result
-                elif isinstance(result, Exception):
-                    raise result
-                else:
-                    made[place.key] = decided[place]
+            versions = {key: entry.version for key, entry in entries.items()}
+            overtaken = self._write(decided, versions, ttl)
+            made |= {place.key: stored for place, stored in decided.items() if place not in overtaken}
             if not overtaken:
                 return {place.key: made[place.key] for place in data}
             left = list(overtaken)
             pause(contention.pause(overtaken[left[0]]))
+
+    def _write(
+        self, decided: Mapping[_Place, StoredObject], versions: Mapping[str, int], ttl: Seconds | None
+    ) -> dict[_Place, VersionConflict]:
+        """Writes objects that still have these versions; returns those that were not written."""
+        first = next(iter(decided))
+        if first.storage_class.placement == "database":
+            items = {place.stored_key: stored for place, stored in decided.items()}
+            try:
+                first.entries.set_many(items, ttl=ttl, if_versions={key: versions.get(key, 0) for key in items})
+            except VersionConflict as conflict:
+                return dict.fromkeys(decided, conflict)
+            return {}
+        pipeline = first.entries.pipeline()
+        for place, stored in decided.items():
+            pipeline.set(place.stored_key, stored, ttl=ttl, if_version=versions.get(place.stored_key, 0))
+        overtaken: dict[_Place, VersionConflict] = {}
+        for place, result in zip(decided, pipeline.execute(), strict=True):
+            if isinstance(result, VersionConflict):
+                overtaken[place] = result
+            elif isinstance(result, Exception):
+                raise result
+        return overtaken
 
     def _if_seen(self, decide: Callable[[StoredObject], StoredObject | None]) -> Callable[[Value], StoredObject | None]:
         def decided(present: Value) -> StoredObject | None:
