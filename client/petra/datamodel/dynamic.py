@@ -142,9 +142,10 @@ def plain_definition(model: str | ModelDefinition, registry: Models = MODELS) ->
 
 def _maker(definition: ModelDefinition) -> Callable[[Store, Found], DataModel]:
     def made(store: Store, found: Found) -> DataModel:
-        record = DataModel(definition, store)
-        record._data = snapshot(found.data)
-        record._be(found.state)
+        # Without the defaults of a new record, and the id that would be made for it.
+        record = DataModel.__new__(DataModel)
+        record._definition, record._store = definition, store
+        record._data, record._state = snapshot(found.data), found.state
         return record
 
     return made
