@@ -16,11 +16,13 @@ import petra
 PUBLIC = [
     "petra",
     "petra.auth",
+    "petra.datastore",
     "petra.errors",
     "petra.ratelimit",
     "petra.sessions",
     "petra.sync",
     "petra.sync.auth",
+    "petra.sync.datastore",
     "petra.sync.ratelimit",
     "petra.sync.sessions",
     "petra.testing",
