@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from petra import AsyncClient
-from petra.datamodel import Bound, DataModel, Models, define
+from petra.datamodel import Bound, DataModel, Models, define, reconcile
 from petra.datastore import Datastore
 from petra.errors import Unavailable
 from tests.datamodel.agreement import make_tables, stored
@@ -63,6 +63,8 @@ async def prepare(server: ServerProcess) -> None:
 async def check(server: ServerProcess, promises: Promises) -> None:
     async with AsyncClient(server.address, timeout=30) as client:
         values = await stored(client.object("main"), MODEL)
+        reconciliation = await reconcile(Datastore(client), MODEL)
+        assert reconciliation.agrees, reconciliation
     numbers = {record_id: value["n"] for record_id, value in values.items()}
     for record_id, number in promises.kept.items():
         allowed = {number, promises.doubtful.get(record_id, number)}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from petra.datamodel.definition import FieldDefinition, ModelDefinition
 from petra.datamodel.encoding import Unfit, normalized
 from petra.datamodel.errors import ValidationError
+from petra.datamodel.validation import NO_RULES
 from petra.values import Value
 
 # What is wrong with the record as a whole stands here.
@@ -47,7 +48,8 @@ def key_errors(definition: ModelDefinition, data: Mapping[str, object]) -> dict[
 def _field_errors(one: FieldDefinition, value: Value) -> list[str]:
     if value is None or (one.primary and value == ""):
         return ["is required"] if one.required or one.primary else []
-    return one.validation.errors(value)
+    # Most fields have no rule, and each save asks for each field.
+    return [] if one.validation is NO_RULES else one.validation.errors(value)
 
 
 def _add(errors: dict[str, list[str]], name: str, found: list[str]) -> None:

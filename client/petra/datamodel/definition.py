@@ -84,7 +84,6 @@ class FieldDefinition:
             return None
         return self.default() if callable(self.default) else copied(self.default)
 
-
     def constant_default(self) -> Value:
         """What a record has here that was stored before there was this field: the default, if that is no function."""
         return None if callable(self.default) else self.new_value()
@@ -194,6 +193,8 @@ class ModelDefinition:
     typed: type | None = None
 
     by_name: Mapping[str, FieldDefinition] = field(init=False, repr=False, compare=False)
+    # The fields that a user of the model sees: all but `_auth`.
+    stored_fields: tuple[FieldDefinition, ...] = field(init=False, repr=False, compare=False)
     primary: FieldDefinition = field(init=False, repr=False, compare=False)
     # The fields of a row, in the order of its columns: the primary one first.
     columns: tuple[FieldDefinition, ...] = field(init=False, repr=False, compare=False)
@@ -208,6 +209,7 @@ class ModelDefinition:
         primary = next(one for one in resolved if one.primary)
         _set(self, "fields", resolved)
         _set(self, "by_name", by_name)
+        _set(self, "stored_fields", tuple(one for one in resolved if one.name != AUTH))
         _set(self, "primary", primary)
         _set(self, "d1", _resolved_table(self, own))
         _set(self, "columns", _columns(self))
@@ -227,11 +229,6 @@ class ModelDefinition:
     def access_table(self) -> str:
         """The name of the table that says who may see which record."""
         return self.d1.table + ACCESS_SUFFIX
-
-    @property
-    def stored_fields(self) -> tuple[FieldDefinition, ...]:
-        """The fields that a user of the model sees: all but `_auth`."""
-        return tuple(one for one in self.fields if one.name != AUTH)
 
     @property
     def synced_names(self) -> tuple[str, ...]:

@@ -156,6 +156,8 @@ def column_value(field: FieldDefinition, value: object) -> SqlValue:
 
 
 def _text(value: object) -> str:
+    if type(value) is str and value.isascii():
+        return value
     match value:
         case str():
             text = str(value)

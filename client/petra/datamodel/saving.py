@@ -60,10 +60,11 @@ async def save(record: Saved, store: Store, *, force: bool) -> None:
     before: HookName = "before_create" if new else "before_update"
     after: HookName = "after_create" if new else "after_update"
     check_access(definition, state, store.user_id)
-    changed = changes(definition, state.saved, record._raw())
-    if not new and not changed and not force:
-        return
-    await run_before(definition, before, record, store, changed)
+    if not new or definition.hooks.get(before):
+        changed = changes(definition, state.saved, record._raw())
+        if not new and not changed and not force:
+            return
+        await run_before(definition, before, record, store, changed)
     data = prepared(definition, state, record._fit(), store.user_id, datetime.now(UTC))
     changed = changes(definition, state.saved, data)
     if not new and not changed and not force:

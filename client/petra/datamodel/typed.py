@@ -22,6 +22,7 @@ from petra.datamodel.annotations import plain_value, read_fields
 from petra.datamodel.checks import examined
 from petra.datamodel.define import names, read_hooks, read_indexes, read_seeds, read_unique
 from petra.datamodel.definition import (
+    AUTH,
     CREATED_AT,
     DELETED_AT,
     HOOK_NAMES,
@@ -36,7 +37,7 @@ from petra.datamodel.errors import DefinitionError, ValidationError
 from petra.datamodel.expressions import Column
 from petra.datamodel.registry import MODELS, Models
 from petra.datamodel.state import State
-from petra.datamodel.typed_data import adapted, errors_of, found_wrong
+from petra.datamodel.typed_data import adapted, errors_of, found_wrong, instance
 from petra.values import Value
 
 if TYPE_CHECKING:
@@ -198,7 +199,11 @@ class TypedModel(BaseModel, metaclass=ModelClass):
         self.__pydantic_fields_set__.update(given)
 
     def _take(self, data: Mapping[str, Value]) -> None:
-        self._put(adapted(type(self), data))
+        if data.keys() >= self._model().by_name.keys() - {AUTH}:
+            # All at once is less work than each by itself.
+            self._put({name: value for name, value in instance(type(self), data).__dict__.items() if name in data})
+        else:
+            self._put(adapted(type(self), data))
 
 
 def definition_of_class(model: type[TypedModel]) -> ModelDefinition:

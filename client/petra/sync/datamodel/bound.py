@@ -16,7 +16,7 @@ from petra.datamodel.state import is_deleted
 from petra.errors import VersionConflict
 from petra.sync._waiting import pause
 from petra.sync.datamodel import bulk
-from petra.sync.datamodel.query import Fields, Query
+from petra.sync.datamodel.query import Fields, Query, checked_store
 from petra.sync.datamodel.reading import fetch
 from petra.sync.datamodel.record import Record
 from petra.sync.datastore import NotFoundOrNoAccess, Store
@@ -38,13 +38,8 @@ class Bound(Generic[R]):
         store: Store,
     ) -> None:
         """Made by `using`. `new` makes a new record of its fields, and `made` one of what was found."""
-        if not isinstance(store, Store):
-            raise TypeError(
-                f"A model is used with a Store, such as datastore.auth(user_id), not with a {type(store).__name__};"
-                f" here that is one of {Store.__module__.rsplit('.', 1)[0]}."
-            )
         self.definition = definition
-        self.store = store
+        self.store = checked_store(store)
         self._new = new
         self._made = made
 

@@ -26,6 +26,7 @@ from petra.datamodel.plan import GivenModel, definitions_of
 from petra.errors import InvalidArgument, SqlConstraint
 from petra.sql import Row, Statement
 from petra.sync._waiting import called
+from petra.sync.datamodel.migrate import check_datastore
 from petra.sync.datastore import Datastore
 from petra.values import Seconds
 
@@ -50,6 +51,7 @@ def reconcile(
     are not of the model's types, and a row that something else makes impossible (another one has the same unique
     values), are left to people. Raises NotInitialized.
     """
+    check_datastore(datastore)
     (definition,) = definitions_of([model])
     counts: Counter[str] = Counter()
     shown: list[Difference] = []
