@@ -294,7 +294,7 @@ async def test_what_is_not_synced_is_refused_with_what_is(pages: Pages, name: st
             await query.sum(name)
 
 
-async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store) -> None:
+async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store, datastore: Datastore) -> None:
     query = pages.query()
     calls: list[Callable[[], object]] = [
         lambda: query.limit(0),
@@ -335,6 +335,10 @@ async def test_what_makes_no_sense_is_refused(pages: Pages, ann: Store) -> None:
         await query.aggregate()
     with pytest.raises(InvalidArgument, match="using"):
         await Page.query().list()
+    with pytest.raises(TypeError, match=r"petra\.datastore"):
+        Page.query().using(datastore)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"petra\.datastore"):
+        await initialize(ann, [PLAIN])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="and_"):
         bool(Column("views") == 1)
 

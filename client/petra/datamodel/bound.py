@@ -13,7 +13,7 @@ from petra.datamodel.errors import ValidationError
 from petra.datamodel.expressions import Condition
 from petra.datamodel.lookups import Found
 from petra.datamodel.portions import read_patches
-from petra.datamodel.query import Fields, Query
+from petra.datamodel.query import Fields, Query, checked_store
 from petra.datamodel.reading import fetch
 from petra.datamodel.record import Record
 from petra.datamodel.state import is_deleted
@@ -37,13 +37,8 @@ class Bound(Generic[R]):
         store: Store,
     ) -> None:
         """Made by `using`. `new` makes a new record of its fields, and `made` one of what was found."""
-        if not isinstance(store, Store):
-            raise TypeError(
-                f"A model is used with a Store, such as datastore.auth(user_id), not with a {type(store).__name__};"
-                f" here that is one of {Store.__module__.rsplit('.', 1)[0]}."
-            )
         self.definition = definition
-        self.store = store
+        self.store = checked_store(store)
         self._new = new
         self._made = made
 

@@ -48,6 +48,7 @@ async def initialize(
     that are to be unique; and ValidationError for a seed.
     """
     began = time.perf_counter()
+    check_datastore(datastore)
     definitions = definitions_of(models)
     outcome = Outcome()
     seconds = to_timeout(timeout) or _TIMEOUT
@@ -70,12 +71,14 @@ async def initialize(
 
 async def migration_plan(datastore: Datastore, models: Iterable[GivenModel], *, timeout: Seconds = _TIMEOUT) -> Plan:
     """What `initialize` would do, seeds left out. Nothing is changed."""
+    check_datastore(datastore)
     definitions = definitions_of(models)
     return make_plan(definitions, await _look(datastore, definitions, to_timeout(timeout) or _TIMEOUT))
 
 
 async def migration_history(datastore: Datastore, *, timeout: Seconds = _TIMEOUT) -> list[Applied]:
     """All steps that were done in this database, the oldest first."""
+    check_datastore(datastore)
     statement = recorded()
     try:
         result = await datastore.database.sql.execute(statement.sql, statement.params, timeout=timeout)
@@ -84,6 +87,15 @@ async def migration_history(datastore: Datastore, *, timeout: Seconds = _TIMEOUT
             return []
         raise
     return [applied_of(row) for row in result]
+
+
+def check_datastore(datastore: object) -> None:
+    """Raises TypeError for what is no datastore of this tree."""
+    if not isinstance(datastore, Datastore):
+        raise TypeError(
+            f"Models are in a Datastore, not in a {type(datastore).__name__}; here that is one of"
+            f" {Datastore.__module__.rsplit('.', 1)[0]}."
+        )
 
 
 async def _apply(

@@ -56,8 +56,8 @@ class Query(Refining, Generic[M, R]):
         return f"<{type(self).__name__} of {self._definition.name} on {where}>"
 
     def using(self, store: Store) -> Self:
-        """The same query, to be run on a store."""
-        return type(self)(self._definition, self._make, store=store, selection=self._selection)
+        """The same query, to be run on a store. Raises TypeError for what is no store of this tree."""
+        return type(self)(self._definition, self._make, store=checked_store(store), selection=self._selection)
 
     def with_data(self) -> Query[M, M]:
         """Returns the records, with all their fields; they are read in the same round trip."""
@@ -188,6 +188,16 @@ class Query(Refining, Generic[M, R]):
         if self._selection.with_data:
             return cast("R", self._make(self._bound(), found_in_row(self._definition, self._reader(), row)))
         return cast("R", decode_row(self._definition, self._selection.fields, row))
+
+
+def checked_store(store: object) -> Store:
+    """A store of this tree. Raises TypeError for anything else."""
+    if isinstance(store, Store):
+        return store
+    raise TypeError(
+        f"A model is used with a Store, such as datastore.auth(user_id), not with a {type(store).__name__};"
+        f" here that is one of {Store.__module__.rsplit('.', 1)[0]}."
+    )
 
 
 def _rows(results: Sequence[Result]) -> builtins.list[Row]:

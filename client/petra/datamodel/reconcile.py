@@ -22,6 +22,7 @@ from petra.datamodel.differences import (
     rows_after,
 )
 from petra.datamodel.faults import explained
+from petra.datamodel.migrate import check_datastore
 from petra.datamodel.plan import GivenModel, definitions_of
 from petra.datastore import Datastore
 from petra.errors import InvalidArgument, SqlConstraint
@@ -49,6 +50,7 @@ async def reconcile(
     are not of the model's types, and a row that something else makes impossible (another one has the same unique
     values), are left to people. Raises NotInitialized.
     """
+    check_datastore(datastore)
     (definition,) = definitions_of([model])
     counts: Counter[str] = Counter()
     shown: list[Difference] = []
