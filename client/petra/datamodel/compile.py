@@ -162,8 +162,11 @@ def ordering(definition: ModelDefinition, selection: Selection) -> tuple[Orderin
 
 
 def row_columns(definition: ModelDefinition, selection: Selection) -> tuple[str, ...]:
-    """The columns of a row: those asked for, those of the order, and the key of the full object."""
-    wanted = selection.fields or definition.synced_names
+    """The columns of a row: those asked for, those of the order, and the key of the full object.
+
+    With data that has all the fields, and only what leads to it is asked for.
+    """
+    wanted = () if selection.with_data else selection.fields or definition.synced_names
     return tuple(dict.fromkeys((*wanted, *(one.field for one in ordering(definition, selection)), KEY_COLUMN)))
 
 
