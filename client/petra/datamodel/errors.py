@@ -47,9 +47,9 @@ class ValidationError(InvalidArgument):
     a field's name follows its record's index: `[3].title`.
     """
 
-    def __init__(self, message: str, *, errors: Mapping[str, list[str]], field: str = "") -> None:
+    def __init__(self, message: str, *, errors: Mapping[str, list[str]] | None = None, field: str = "") -> None:
         super().__init__(message, field=field)
-        self.errors: dict[str, list[str]] = {name: list(found) for name, found in errors.items()}
+        self.errors: dict[str, list[str]] = {name: list(found) for name, found in (errors or {}).items()}
 
     @classmethod
     def of(cls, model: str, errors: Mapping[str, list[str]]) -> ValidationError:
