@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -13,7 +13,7 @@ import pytest
 
 from petra import AsyncClient, Client
 from petra.objects import AsyncObject
-from petra.stores import DatabaseStore, Migrations
+from petra.stores import ClusterStore, DatabaseStore, InstanceStore, Migrations, UserStore
 from petra.sync.stores import DatabaseStore as BlockingDatabaseStore
 from petra.sync.stores import Migrations as BlockingMigrations
 from tests.support.layers import Awaited, Tree, client, namespace, pytest_pyfunc_call, runner, server, tree
@@ -43,11 +43,13 @@ class Stores:
     """A DatabaseStore of either tree, whose methods are awaited."""
 
     def __init__(self, store: DatabaseStore | BlockingDatabaseStore) -> None:
-        self.users, self.clusters, self.instances = (
-            part if isinstance(store, DatabaseStore) else cast("Any", Awaited(part))
-            for part in (store.users, store.clusters, store.instances)
-        )
-        self.initialize = store.initialize if isinstance(store, DatabaseStore) else Awaited(store).initialize
+        def awaited(part: object) -> Any:  # noqa: ANN401 - what it stands for is said below
+            return part if isinstance(store, DatabaseStore) else Awaited(part)
+
+        self.users: UserStore = awaited(store.users)
+        self.clusters: ClusterStore = awaited(store.clusters)
+        self.instances: InstanceStore = awaited(store.instances)
+        self.initialize: Callable[[], Awaitable[list[str]]] = awaited(store).initialize
 
 
 @pytest.fixture
