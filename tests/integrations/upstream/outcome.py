@@ -26,11 +26,11 @@ class Outcome:
 
 def read_report(report: Path) -> Outcome:
     """Reads the file that `pytest --junit-xml` writes."""
+    # A test that was run again is what it was the last time. Written by pytest a moment ago.
+    cases = {f"{case.get('classname')}::{case.get('name')}": case for case in Tree.parse(report).iter("testcase")}
     passed, failed = 0, []
     skipped: Counter[str] = Counter()
-    # Written by pytest a moment ago.
-    for case in Tree.parse(report).getroot().iter("testcase"):
-        name = f"{case.get('classname')}::{case.get('name')}"
+    for name, case in cases.items():
         skip = case.find("skipped")
         if case.find("failure") is not None or case.find("error") is not None:
             failed.append(name)

@@ -23,10 +23,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
     def parametrize(names: object, values: object, *more: object, **options: object) -> None:
         if names in STORAGES:
-            # Each test begins with an empty storage.
             uri = f"{scheme}://{ADDRESS}/?namespace={uuid4().hex}"
             row: tuple[object, ...] = (uri, {}, None) if names == STORAGES[0] else (uri, {}, kind, None)
             values = [pytest.param(*row, id="petra")]
         given(names, values, *more, **options)  # type: ignore[arg-type]
 
     metafunc.parametrize = parametrize  # type: ignore[method-assign, assignment]
+
+
+@pytest.fixture(autouse=True)
+def empty(request: pytest.FixtureRequest) -> None:
+    """Each test begins with an empty storage, also when it is run again."""
+    uri = request.getfixturevalue("uri") if "uri" in request.fixturenames else ""
+    if "petra://" in uri:
+        storage = PetraStorage(uri)
+        storage.reset()
+        storage.close()
