@@ -166,6 +166,12 @@ class Checks:
                 " Send values as parameters, and several statements as such.",
                 field="sql",
             )
+        if "\0" in text:
+            raise Refusal(
+                Reason.INVALID_STATEMENT,
+                "The text has a character of code 0 in it, where SQL ends for SQLite. Send values as parameters.",
+                field="sql",
+            )
 
     @staticmethod
     def database(address: Address) -> Address:

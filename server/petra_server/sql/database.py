@@ -10,16 +10,23 @@ One thread at a time, but for `interrupt`, which any thread may call while a lis
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import apsw
 
 from petra_server.errors import Reason, Refusal
-from petra_server.sql.cells import NO_CELLS, Cells, SqlValue, cells_of
+from petra_server.sql.cells import Cells, SqlValue, cells_of
 from petra_server.sql.entries import Entries, ReadEntry
-from petra_server.sql.failures import Interrupted, keeps_connection, no_writes, refusal_of
+from petra_server.sql.failures import (
+    Interrupted,
+    keeps_connection,
+    missing_parameter,
+    no_writes,
+    parameters_of_one_name,
+    refusal_of,
+)
+from petra_server.sql.figures import Part
 from petra_server.sql.functions import bound_functions
 from petra_server.sql.guards import BEGIN, COMMIT, ROLLBACK, Guard, limit_connection
 from petra_server.sql.pages import PAGE_BYTES, PageFile, ReadPage
@@ -31,6 +38,9 @@ _STATEMENT_CACHE = 64
 # Names and parsed definitions of a schema, in memory as long as its database is open.
 _MAX_SCHEMA_BYTES = 16 << 20
 _MAX_SCHEMA_OBJECTS = 10_000
+
+# What a text has in it that defers the checks of foreign keys.
+_DEFERS = "defer_foreign_keys"
 
 # Rows as Python holds them may be so many times as large as in a message: small numbers are.
 _MEMORY_FACTOR = 8
@@ -71,8 +81,10 @@ class Database:
         self._stop = Stop()
         self._read_only: Refusal | None = None
         self._wrote = False
+        # Whether pages were written before its transaction began, which a rollback leaves as they are.
+        self._wrote_apart = False
         self._left_rows = self._left_bytes = self._left_memory_bytes = 0
-        self._part = _Part(connection)
+        self._part = Part(connection)
         self._rows: Iterator[Any] = iter(())
 
     @property
@@ -134,7 +146,7 @@ class Database:
         Such a database is for this query alone: it ends with `close`. Raises as `run` does.
         """
         self._begin_list(stop, now_ms, no_writes())
-        part = self._part = _Part(self._connection)
+        part = self._part = Part(self._connection)
         self._guard.enabled = True
         try:
             self._rows = iter(self._cursor.execute(statement.sql, _bindings(statement.parameters, statement.names)))
@@ -184,26 +196,29 @@ class Database:
     def _begin_list(self, stop: Stop, now_ms: int, read_only: Refusal | None, max_result_bytes: int = 0) -> None:
         self._stop, self._read_only = stop, read_only
         self._entries.now_ms, self._entries.seen = now_ms, False
-        self._wrote = False
+        self._wrote = self._wrote_apart = False
         self._left_rows = self._limits.max_rows
         self._left_bytes = max_result_bytes or self._limits.max_result_bytes
         self._left_memory_bytes = _MEMORY_FACTOR * self._left_bytes
         self._scratch.overflowed = False
         self._guard.refusal = None
-        self._guard.enabled = False
+        self._guard.enabled = self._guard.deferred = False
         VFS.opening.scratch = self._scratch
 
     def _end_list(self) -> None:
         VFS.opening.scratch = None
+        if self._guard.deferred:
+            # Without a transaction that ended it, it would go on for whoever comes next.
+            self._control.execute("PRAGMA defer_foreign_keys = OFF")
         status = self._connection.status
         self.memory_bytes = sum([status(what)[0] for what in _MEMORY])
 
     def _run_one(self, index: int, statement: Statement) -> StatementResult:
-        part = self._part = _Part(self._connection)
+        part = self._part = Part(self._connection)
         self._guard.enabled = True
         try:
             for bindings in _shares(statement):
-                self._take(part, self._cursor.execute(statement.sql, bindings))
+                self._take(part, self._execute(statement.sql, bindings))
             result, size_bytes = part.result()
             self._left_bytes -= RESULT_BYTES + size_bytes
             if self._left_bytes < 0:
@@ -214,7 +229,14 @@ class Database:
         self._guard.enabled = False
         return result
 
-    def _take(self, part: _Part, cursor: Iterable[Any]) -> None:
+    def _execute(self, sql: str, bindings: Any) -> Iterable[Any]:  # noqa: ANN401 - as apsw takes them
+        try:
+            return self._cursor.execute(sql, bindings)
+        except KeyError as error:
+            # So apsw says that a dictionary lacks a name.
+            raise missing_parameter(str(error.args[0])) from None
+
+    def _take(self, part: Part, cursor: Iterable[Any]) -> None:
         """Takes the rows, as many as the answer may have and memory may hold."""
         for row in cursor:
             part.rows.append(row)
@@ -238,16 +260,23 @@ class Database:
         """A statement of the user is about to run."""
         if self._stop.requested:
             raise Interrupted
-        if not cursor.is_readonly and not cursor.is_explain and not self._wrote:
-            if self._read_only is not None:
+        if not self._wrote:
+            writes = not cursor.is_readonly and not cursor.is_explain
+            if writes and self._read_only is not None:
                 raise self._read_only
-            # Reads alone need no transaction: nobody else writes.
-            self._guard.enabled = False
-            self._control.execute(BEGIN)
-            self._guard.enabled = True
-            self._wrote = True
+            # Reads alone need no transaction: nobody else writes. What is deferred is deferred to the end of one.
+            if writes or (self._read_only is None and _DEFERS in sql.lower()):
+                self._begin()
         self._part.begins(cursor)
         return True
+
+    def _begin(self) -> None:
+        # PRAGMA optimize writes, and SQLite says that it only reads.
+        self._wrote_apart = bool(self._file.dirty)
+        self._guard.enabled = False
+        self._control.execute(BEGIN)
+        self._guard.enabled = True
+        self._wrote = True
 
     def _ended(self, event: dict[str, Any]) -> None:
         self._part.scanned += event["stmt_status"]["SQLITE_STMTSTATUS_FULLSCAN_STEP"]
@@ -276,8 +305,8 @@ class Database:
                 self._control.execute(ROLLBACK)
         except apsw.Error:
             self.broken = True
-        if self._file.dirty and not self._wrote:
-            # Written without a transaction of ours, and so committed as far as SQLite is concerned: PRAGMA optimize.
+        if self._wrote_apart or (self._file.dirty and not self._wrote):
+            # Written without a transaction of ours, and so committed as far as SQLite is concerned.
             self.broken = True
         self._file.roll_back()
 
@@ -332,67 +361,6 @@ class Database:
         self._connection.limit(apsw.SQLITE_LIMIT_SCHEMA, _MAX_SCHEMA_OBJECTS)
 
 
-class _Part:
-    """What is known of one Statement that runs."""
-
-    __slots__ = (
-        "_changes",
-        "_connection",
-        "_started_ns",
-        "_total",
-        "_written",
-        "columns",
-        "row_count",
-        "rows",
-        "scanned",
-    )
-
-    def __init__(self, connection: apsw.Connection) -> None:
-        self._connection = connection
-        self._started_ns = time.perf_counter_ns()
-        self._total = connection.total_changes()
-        self._changes = self._written = 0
-        self.columns: tuple[Column, ...] = ()
-        self.rows: list[Sequence[SqlValue]] = []
-        # Rows that were given out or dropped.
-        self.row_count = 0
-        self.scanned = 0
-
-    def begins(self, cursor: apsw.Cursor) -> None:
-        """Another SQL statement of the text is about to run, or the same once more."""
-        self._count()
-        self.row_count += len(self.rows)
-        self.rows.clear()
-        self.columns = tuple([Column(name, declared or "") for name, declared in cursor.get_description()])
-
-    def result(self) -> tuple[StatementResult, int]:
-        """And about how many bytes it takes of a message."""
-        self._count()
-        if self.columns:
-            cells, size_bytes = cells_of(self.rows)
-            size_bytes += sum([len(name) + len(declared) for name, declared in self.columns])
-        else:
-            cells, size_bytes = NO_CELLS, 0
-        result = StatementResult(
-            self.columns,
-            cells,
-            self._changes,
-            self._connection.last_insert_rowid(),
-            max(self.scanned, self.row_count + len(self.rows)),
-            self._written,
-            (time.perf_counter_ns() - self._started_ns) // 1_000,
-        )
-        return result, size_bytes
-
-    def _count(self) -> None:
-        """Counts what has changed since it was last counted: sqlite3_changes speaks of the last statement only."""
-        total = self._connection.total_changes()
-        if total != self._total:
-            self._changes += self._connection.changes()
-            self._written += total - self._total
-            self._total = total
-
-
 def _shares(statement: Statement) -> Iterator[Any]:
     """The bindings of each execution."""
     _, parameters, names, times = statement
@@ -406,5 +374,8 @@ def _shares(statement: Statement) -> Iterator[Any]:
 
 def _bindings(parameters: Sequence[SqlValue], names: Sequence[str]) -> Sequence[SqlValue] | dict[str, SqlValue] | None:
     if names:
-        return dict(zip([name.lstrip(":@$") for name in names], parameters, strict=True))
+        bindings = dict(zip([name.lstrip(":@$") for name in names], parameters, strict=True))
+        if len(bindings) != len(names):
+            raise parameters_of_one_name()
+        return bindings
     return parameters or None

@@ -41,6 +41,14 @@ def no_writes() -> Refusal:
     return not_allowed("A query only reads. Send statements that write to Execute.")
 
 
+def missing_parameter(name: str) -> Refusal:
+    return _sql_error(f"The statement has a parameter named {shortened(name)}, and no value was sent for it")
+
+
+def parameters_of_one_name() -> Refusal:
+    return _sql_error("Two parameters have one name, for which :, @ and $ make no difference. Send each once")
+
+
 def refusal_of(error: Exception) -> Refusal | None:
     """What a user is told of an error of apsw or SQLite; None when it is no fault of theirs."""
     message = _message(error)

@@ -88,7 +88,7 @@ _LIKE_PATTERN_BYTES = 1_000
 class Guard:
     """The authorizer of one connection, and what it said last."""
 
-    __slots__ = ("enabled", "refusal", "schema_changed")
+    __slots__ = ("deferred", "enabled", "refusal", "schema_changed")
 
     def __init__(self) -> None:
         # Off while the connection is set up, and for our own transaction statements.
@@ -97,6 +97,8 @@ class Guard:
         self.refusal: Refusal | None = None
         # Whether a statement that adds to the schema was prepared. Set back by whoever has looked.
         self.schema_changed = False
+        # Whether the checks of foreign keys were deferred, which happens when such a statement is prepared.
+        self.deferred = False
 
     def __call__(
         self, action: int, first: str | None, second: str | None, database: str | None, trigger: str | None
@@ -118,6 +120,7 @@ class Guard:
                 return _judge_module(second or "")
             return None
         if action == apsw.SQLITE_PRAGMA:
+            self.deferred = self.deferred or (first.lower() == "defer_foreign_keys" and second is not None)
             return _judge_pragma(first.lower(), second)
         if action in (apsw.SQLITE_ATTACH, apsw.SQLITE_DETACH):
             return not_allowed(

@@ -209,8 +209,9 @@ def test_a_failed_list_changes_nothing_and_says_which_statement(room: SqlConnect
             sql="SELECT ?", parameters=statements_pb2.Cells(kinds=[INTEGER], integers=[7]), times=2
         ),
         statements_pb2.Statement(sql="SELECT :a", parameters=statements_pb2.Cells(kinds=[NULL]), names=["a", "b"]),
+        statements_pb2.Statement(sql="SELECT 1\0; SELECT 2"),
     ],
-    ids=["no value", "no such kind", "no kind", "no share", "too many names"],
+    ids=["no value", "no such kind", "no kind", "no share", "too many names", "code 0"],
 )
 def test_parameters_that_do_not_fit_together_are_refused(room: SqlConnection, broken: statements_pb2.Statement) -> None:
     assert room.refused(broken).reason == "INVALID_STATEMENT"

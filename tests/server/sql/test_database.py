@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import random
 import threading
@@ -13,7 +14,7 @@ from petra_server.errors import Reason, Refusal, StorageCorrupt
 from petra_server.sql.cells import NO_CELLS, Cells
 from petra_server.sql.database import Database, Stop
 from petra_server.sql.databases import Databases
-from petra_server.sql.failures import Interrupted
+from petra_server.sql.failures import Interrupted, no_writes
 from petra_server.sql.pages import PAGE_BYTES, database_bytes
 from petra_server.sql.statements import Statement
 from tests.server.sql.boxes import LIMITS, NOW_MS, Box, no_entries
@@ -251,3 +252,69 @@ def test_memory_bounds_the_open_databases() -> None:
     assert 1 <= count < 10
     assert idle_bytes <= 1 << 20
     databases.close()
+
+
+@pytest.mark.parametrize("first", ["PRAGMA optimize=0x10002", "REINDEX", "ANALYZE", "PRAGMA user_version = 1"])
+def test_a_failed_list_takes_back_what_sqlite_wrote_before_the_first_change(box: Box, first: str) -> None:
+    box.try_run(*statements("CREATE TABLE t (a INTEGER PRIMARY KEY, b)", "CREATE INDEX i ON t (b)"))
+    rows = f"INSERT INTO t (b) {ENDLESS} SELECT hex(x * 7919 % 3001) FROM n LIMIT 3000"
+    box.try_run(*statements(rows, "DELETE FROM t WHERE a % 3 = 0"))
+    with pytest.raises(Refusal):
+        box.try_run(*statements(first, "INSERT INTO t (b) VALUES ('x')", "SELECT nothing"))
+    assert box.rows("SELECT count(*) FROM sqlite_schema") == [(2,)]
+    box.try_run(*statements(rows))
+    box.reopen()
+    assert box.rows("PRAGMA integrity_check") == [("ok",)]
+    assert box.rows("SELECT count(*) FROM t") == [(5_000,)]
+
+
+FAMILIES = (
+    "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE children (id INTEGER PRIMARY KEY, parent REFERENCES parents)",
+)
+CHILD_FIRST = ("INSERT INTO children (parent) VALUES (1)", "INSERT OR IGNORE INTO parents VALUES (1)")
+DEFER = "PRAGMA defer_foreign_keys = ON"
+
+
+def test_foreign_keys_are_deferred_to_the_end_of_the_list(box: Box) -> None:
+    box.try_run(*statements(*FAMILIES))
+    # Each text is prepared the first time, and found among the prepared ones the second.
+    for _ in range(2):
+        box.try_run(*statements(DEFER, "SELECT count(*) FROM parents", *CHILD_FIRST))
+        box.try_run(*statements("DELETE FROM children", "DELETE FROM parents"))
+    with pytest.raises(Refusal) as refused:
+        box.try_run(*statements(DEFER, CHILD_FIRST[0]))
+    assert refused.value.reason is Reason.SQL_CONSTRAINT
+
+
+@pytest.mark.parametrize("then", [(), ("SELECT 1",), ("SELECT nothing",), (CHILD_FIRST[0],)])
+def test_deferring_foreign_keys_ends_with_its_list(box: Box, then: tuple[str, ...]) -> None:
+    box.try_run(*statements(*FAMILIES))
+    for _ in range(2):
+        with contextlib.suppress(Refusal):
+            box.try_run(*statements(DEFER, *then))
+        with pytest.raises(Refusal) as refused:
+            box.try_run(*statements(*CHILD_FIRST))
+        assert refused.value.reason is Reason.SQL_CONSTRAINT
+
+
+def test_deferring_foreign_keys_where_nothing_may_be_written_ends_as_well(box: Box) -> None:
+    box.try_run(*statements(*FAMILIES))
+    for _ in range(2):
+        box.database.run(statements(DEFER), Stop(), now_ms=NOW_MS, read_only=no_writes())
+        with pytest.raises(Refusal):
+            box.try_run(*statements(*CHILD_FIRST))
+
+
+def test_parameters_of_one_name_are_refused(box: Box) -> None:
+    with pytest.raises(Refusal) as refused:
+        box.try_run(Statement("SELECT :a, @a", (1, 2), (":a", "@a")))
+    assert refused.value.reason is Reason.SQL_ERROR
+
+
+def test_a_name_without_a_value_is_refused_and_named(box: Box) -> None:
+    with pytest.raises(Refusal) as refused:
+        box.try_run(Statement("SELECT :given, :missing", (1,), ("given",)))
+    assert refused.value.reason is Reason.SQL_ERROR
+    assert "missing" in refused.value.message
+    assert not box.database.broken
