@@ -57,6 +57,20 @@ async def test_it_is_the_subjects_own(codes: OneTimeCodes) -> None:
     assert await codes.verify(ANN, code)
 
 
+@pytest.mark.parametrize(
+    ("subject", "other"),
+    [
+        ("ann@stra\u00dfe.example", "ann@strasse.example"),
+        ("o\ufb03ce@example.org", "office@example.org"),
+        ("\u017fam@example.org", "sam@example.org"),
+    ],
+)
+async def test_what_only_folding_makes_alike_is_somebody_else(codes: OneTimeCodes, subject: str, other: str) -> None:
+    code = await codes.issue(subject)
+    assert not await codes.verify(other, code)
+    assert await codes.verify(subject, code)
+
+
 async def test_the_sixth_attempt_is_not_compared(codes: OneTimeCodes) -> None:
     code = await codes.issue(ANN)
     left = [(await codes.verify(ANN, another(code, number))).attempts_left for number in range(5)]

@@ -15,6 +15,7 @@ from petra.errors import InvalidArgument
 from petra.ratelimit import RateLimit, RateLimited
 from petra.sessions import Session, Sessions
 from petra.testing import TestServer
+from petra.values import Entry
 from tests.support.layers import Tree
 
 ANN, PASSWORD = "ann@example.org", "correct horse"
@@ -280,6 +281,27 @@ class TestResetting:
         assert await service.change_password(ANN, "battery staple", "staple battery")
         assert not await service.reset_password(tokens[2], "of a thief")
         assert await service.login(ANN, "staple battery")
+
+    async def test_an_account_that_is_written_anew_meanwhile_is_reset_all_the_same(self, client: AsyncClient) -> None:
+        """As when somebody signs in whose hash is by older rules: the password stays the same."""
+
+        class Rewritten(LoginService):
+            async def _find(self, email: str) -> Entry | None:
+                entry = await super()._find(email)
+                if entry is not None and times:
+                    times.pop()
+                    await client.set(entry.key, entry.value)
+                return entry
+
+        times: list[None] = []
+        service = Rewritten(client, hasher=CHEAP)
+        await service.register(ANN, PASSWORD)
+        token = await service.request_reset(ANN)
+        assert token is not None
+        times.extend([None] * 2)
+        assert await service.reset_password(token, "battery staple")
+        assert not times
+        assert await service.login(ANN, "battery staple")
 
     async def test_nobody_gets_a_token(self, service: LoginService, client: AsyncClient) -> None:
         assert await service.request_reset("nobody@example.org") is None

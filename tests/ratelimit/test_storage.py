@@ -40,3 +40,12 @@ async def test_values_are_json_whatever_the_client_writes(server: TestServer, na
         helpers = StorageHelpers(other)
         await helpers.set_session("s1", {"user": "ann"}, ttl=1)
         assert await helpers.get_session("s1") == {"user": "ann"}
+
+
+async def test_an_id_that_is_no_text_opens_nothing(tree: Tree) -> None:
+    """As frameworks make one of a cookie that is not in UTF-8."""
+    helpers = tree.make(StorageHelpers)
+    assert await helpers.get_session("\udcff") is None
+    await helpers.set_session("\udcff", {"user": "ann"})
+    assert await helpers.get_session("\udcff") == {"user": "ann"}
+    assert await helpers.get_session("\udcfe") is None

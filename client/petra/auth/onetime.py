@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -42,8 +43,11 @@ def secret_bytes(secret: str | bytes) -> bytes:
 
 
 def subject_name(subject: str) -> str:
-    """Whom a code is for: addresses are the same whatever their case."""
-    return subject.strip().casefold()
+    """Whom a code is for: addresses are the same whatever their case.
+
+    In small letters rather than folded, which would take the straße.example of one for the strasse.example of another.
+    """
+    return unicodedata.normalize("NFC", subject.strip()).lower()
 
 
 def subject_hash(secret: bytes, subject: str) -> str:

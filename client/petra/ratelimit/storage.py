@@ -41,4 +41,4 @@ class StorageHelpers:
 
 def _session_key(session_id: str) -> str:
     # The id is a secret, and who reads the store should not have it.
-    return f"session:{sha256(session_id.encode()).hexdigest()}"
+    return f"session:{sha256(session_id.encode(errors='surrogatepass')).hexdigest()}"

@@ -190,10 +190,11 @@ class LoginService:
             self._entries.delete(reset.key, if_version=reset.version)
         except VersionConflict:
             return False
-        entry = self._find(reset.value["email"])
-        if entry is None or entry.value["stamp"] != reset.value["stamp"]:
-            return False
-        if not self._replace(entry, new_password):
+        entry = self._find_for(reset.value)
+        # A sign-in may have stored the same password anew since it was read: then it is read again.
+        while entry is not None and not self._replace(entry, new_password):
+            entry = self._find_for(reset.value)
+        if entry is None:
             return False
         self._attempts.reset(entry.value["email"])
         self._sessions.delete_all(entry.value["id"])
@@ -210,6 +211,11 @@ class LoginService:
 
     def _find(self, email: str) -> Entry | None:
         return self._entries.get_entry(account_key(name_for_attempts(email)))
+
+    def _find_for(self, reset: Value) -> Entry | None:
+        """The account of a reset; None when its password has changed since that was asked for."""
+        entry = self._find(reset["email"])
+        return entry if entry is not None and entry.value["stamp"] == reset["stamp"] else None
 
     def _checked(self, email: str, password: str) -> Entry | None:
         """The account if that is its password. The same work is done whether or not there is one."""
