@@ -188,6 +188,32 @@ async def test_errors_of_hooks_after_are_logged_and_fail_nothing(
     assert all(isinstance(error, ZeroDivisionError) for error in logged)
 
 
+async def test_a_structured_logger_gets_the_error_in_fields(client: AsyncClient) -> None:
+    class Structured:
+        def __init__(self) -> None:
+            self.errors: list[tuple[str, dict[str, object]]] = []
+
+        def info(self, event: str, /, **fields: object) -> None: ...
+
+        def warning(self, event: str, /, **fields: object) -> None: ...
+
+        def error(self, event: str, /, **fields: object) -> None:
+            self.errors.append((event, fields))
+
+    failure, logger = ZeroDivisionError("oops"), Structured()
+
+    def fail(record: Record, event: Event) -> None:
+        raise failure
+
+    model = model_with({"after_create": fail})
+    datastore = Datastore(client, logger=logger)
+    await make_tables(datastore, model)
+    await DataModel.create(model, {"title": "a"}, datastore.auth("ann"))
+    ((event, fields),) = logger.errors
+    assert event == "datastore.hook.after_create"
+    assert (fields["storage_class"], fields["outcome"], fields["exc_info"]) == ("T", "ZeroDivisionError", failure)
+
+
 async def test_hooks_after_run_when_the_record_is_stored(ann: Store, datastore: Datastore) -> None:
     found: list[object] = []
 
