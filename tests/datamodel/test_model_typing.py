@@ -24,7 +24,10 @@ MISTAKES = {
     "result-may-be-none": ('(await Page.using(store).get("id")).title', ["None"]),
     "a-model-on-a-client": ("Page.using(client)", ["AsyncClient"]),
     "records-are-records": ("(await page.save()).upper()", ["upper"]),
-    "get-of-the-class-takes-a-store": ('await DataModel.get("P", "id")', ["Too few arguments", 'parameter "store"']),
+    "get-of-the-class-takes-a-store": (
+        'await DataModel.get("P", "id")',
+        ['argument "store"', 'missing for parameter "store"'],
+    ),
     "get-of-a-record-takes-a-name": ('record.get("P", "id", store)', ["Too many arguments", "Expected 1 positional"]),
 }
 PROGRAM = """from __future__ import annotations
