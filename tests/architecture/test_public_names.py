@@ -20,11 +20,13 @@ PUBLIC = [
     "petra.errors",
     "petra.ratelimit",
     "petra.sessions",
+    "petra.stores",
     "petra.sync",
     "petra.sync.auth",
     "petra.sync.datastore",
     "petra.sync.ratelimit",
     "petra.sync.sessions",
+    "petra.sync.stores",
     "petra.testing",
     "petra.values",
 ]

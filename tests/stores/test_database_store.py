@@ -308,6 +308,12 @@ class TestTables:
     async def test_they_are_made_once(self, stores: Stores) -> None:
         assert await stores.initialize() == []
 
+    async def test_many_may_open_them_at_once(self, client: AsyncClient) -> None:
+        place = client.object("new")
+        opened = await asyncio.gather(*(DatabaseStore.open(place) for _ in range(10)))
+        ann = await opened[0].users.create("ann@example.org")
+        assert [await store.users.get(ann.id) for store in opened] == [ann] * 10
+
     async def test_the_migrations_are_returned(self, client: AsyncClient, server: TestServer, namespace: str) -> None:
         assert await DatabaseStore(client.object("a")).initialize() == ["0001_users_and_clusters"]
         with Client(server.address, namespace=namespace) as blocking:

@@ -52,6 +52,15 @@ async def test_they_run_once_and_in_order(
     assert await states(ours, database) == [("0001_notes", "applied"), ("0002_first", "applied")]
 
 
+async def test_of_many_at_once_each_migration_is_one_callers(
+    migrations: Make, database: AsyncObject, look: AsyncObject, package: MakePackage
+) -> None:
+    ours = migrations(package(FIRST))
+    done = await asyncio.gather(*(ours.migrate(database) for _ in range(20)))
+    assert sorted(name for names in done for name in names) == ["0001_notes", "0002_first"]
+    assert await look.sql.one("SELECT count(*) FROM notes") == (3,)
+
+
 async def test_they_are_recorded(
     migrations: Make, database: AsyncObject, look: AsyncObject, package: MakePackage
 ) -> None:

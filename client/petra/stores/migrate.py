@@ -77,8 +77,10 @@ class Migrations:
 
     async def _apply(self, database: AsyncObject, migration: Migration, applied: list[Applied]) -> bool:
         """Whether this call did it; otherwise another one has done it, or something, since `applied` was read."""
+        statements = application(migration, applied, self._source)
         try:
-            await database.sql.batch(application(migration, applied, self._source), timeout=self._timeout)
+            # On disk before the next one begins, whatever the client's own durability is.
+            await database.sql.batch(statements, durability="fsync", timeout=self._timeout)
         except (SqlConstraint, InvalidArgument) as error:
             if isinstance(error, SqlConstraint) and was_overtaken(error):
                 return False
