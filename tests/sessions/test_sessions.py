@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import builtins
 import hashlib
 import json
 from datetime import timedelta
@@ -13,7 +14,7 @@ import pytest
 import petra.sync.sessions
 from petra import AsyncClient, Client, VersionConflict
 from petra.errors import EncodeError, InvalidArgument
-from petra.sessions import Session, Sessions
+from petra.sessions import Session, SessionInfo, Sessions
 from petra.testing import TestServer
 from tests.support.layers import Tree
 
@@ -275,6 +276,17 @@ class TestTimeOuts:
         assert found.last_seen_at == server.clock.now
         assert found.expires_at == server.clock.now + timedelta(seconds=600)
 
+    async def test_so_its_use_by_others_keeps_it_open(self, tree: Tree, server: TestServer) -> None:
+        made = await tree.make(Sessions, idle=60).create("ann")
+        others = tree.make(Sessions)
+        for _ in range(10):
+            server.clock.advance(50)
+            assert await others.get(made.id) is not None
+        turned = await must(await others.rotate(made.id))
+        assert turned.expires_at == server.clock.now + timedelta(seconds=60)
+        server.clock.advance(60)
+        assert await others.get(turned.id) is None
+
     @pytest.mark.parametrize(
         ("options", "field"),
         [
@@ -337,6 +349,19 @@ class TestUsers:
         other = await sessions.create("bob")
         assert await sessions.delete_all("ann", keep=other.id) == 1
         assert await sessions.list("ann") == []
+
+    async def test_one_that_a_list_of_many_pages_misses_is_ended_too(self, client: AsyncClient) -> None:
+        """The new id of a session that is rotated between two pages may lie on the one that was read already."""
+
+        class Rotating(Sessions):
+            async def list(self, user: str) -> builtins.list[SessionInfo]:
+                return [info for info in await super().list(user) if info.handle != missed.handle]
+
+        sessions = Rotating(client)
+        kept, missed = [await sessions.create("ann") for _ in range(2)]
+        await sessions.delete_all("ann", keep=kept.id)
+        assert await sessions.get(missed.id) is None
+        assert await sessions.get(kept.id) is not None
 
     async def test_none_survives_by_rotating_meanwhile(self, tree: Tree) -> None:
         sessions = tree.make(Sessions)

@@ -107,6 +107,11 @@ def new_record(user: str | None, data: Mapping[str, Value], device: str, address
     }
 
 
+def new_opened(handle: str, timing: Timing) -> Value:
+    """What is stored under the hash of an id. It has the time-outs, so that all who open the session keep to them."""
+    return {"handle": handle, "idle_ms": timing.idle_ms, "fresh_ms": timing.fresh_ms}
+
+
 def merged(data: Mapping[str, Value], changes: Mapping[str, Value], remove: Iterable[str]) -> dict[str, Value]:
     """The data with changes, name by name, and without what is to be removed."""
     for name in changes:

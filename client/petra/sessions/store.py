@@ -20,6 +20,7 @@ from petra.sessions.records import (
     Timing,
     fresh_key,
     merged,
+    new_opened,
     new_record,
     object_name,
     read_list,
@@ -86,7 +87,7 @@ class Sessions:
         entries = await self._place(sid).get_entries([sid.key, session_key(sid.handle), fresh_key(sid.handle)])
         session = read_session(sid, entries)
         if session is not None and fresh_key(sid.handle) not in entries:
-            await self._renew(sid, entries[sid.key].value["idle_ms"])
+            await self._renew(sid, entries[sid.key].value)
         return session
 
     async def update(
@@ -108,9 +109,10 @@ class Sessions:
         gone = tuple(remove)
 
         async def merge(transaction: AsyncTransaction) -> bool:
-            record = await self._record(transaction, sid)
-            if record is None:
+            found = await self._found(transaction, sid)
+            if found is None:
                 return False
+            _, record = found
             if if_version is not None:
                 transaction.check(session_key(sid.handle), if_version)
             changed = {**record, "data": merged(record["data"], changes, gone)}
@@ -123,20 +125,21 @@ class Sessions:
         """Gives a session a new id; from then on the old one opens nothing. None when it had ended already.
 
         Rotate whenever somebody gets more rights. With the name of another `user` the session becomes theirs, and its
-        absolute time-out begins anew; otherwise that stays. Of two who rotate the same id, one gets None.
+        time-outs begin anew, as given here; otherwise they stay. Of two who rotate the same id, one gets None.
         """
         sid = read_id(session_id)
         if sid is None:
             return None
 
         async def turn(transaction: AsyncTransaction) -> tuple[Value, SessionId | None] | None:
-            record = await self._record(transaction, sid)
-            if record is None:
+            found = await self._found(transaction, sid)
+            if found is None:
                 return None
+            opened, record = found
             transaction.delete(sid.key)
             if user is None or user == record["user"]:
                 new = new_id(sid.locator, sid.handle)
-                self._open(transaction, new)
+                self._open(transaction, new, opened)
                 return record, new
             self._remove(transaction, sid)
             return record, None
@@ -156,7 +159,7 @@ class Sessions:
             return False
 
         async def end(transaction: AsyncTransaction) -> bool:
-            if await self._record(transaction, sid) is None:
+            if await self._found(transaction, sid) is None:
                 return False
             transaction.delete(sid.key)
             self._remove(transaction, sid)
@@ -180,14 +183,16 @@ class Sessions:
         """
         place = self._place_of(user)
         kept = read_id(keep) if keep is not None else None
-        handles = [info.handle for info in await self.list(user)]
+        handles = {info.handle for info in await self.list(user)}
         if kept is None or kept.handle not in handles:
             await place.clear()
             return len(handles)
-        others = [session_key(handle) for handle in handles if handle != kept.handle]
+        # By their records, which stay where they are when an id is rotated: a list of many pages may miss the new id.
+        own = session_key(kept.handle)
+        others = [key async for key in place.list_keys(prefix=session_key("")) if key != own]
         for first in range(0, len(others), _CHUNK):
             await place.delete_many(others[first : first + _CHUNK])
-        return len(others)
+        return len(handles) - 1
 
     # The entries of a session: see petra.sessions.records.
 
@@ -202,7 +207,7 @@ class Sessions:
 
         async def write(transaction: AsyncTransaction) -> None:
             transaction.set(session_key(sid.handle), record, ttl=self._timing.absolute_ms * _MILLISECOND)
-            self._open(transaction, sid)
+            self._open(transaction, sid, new_opened(sid.handle, self._timing))
 
         await self._place(sid).transact(write)
         return await self._read(sid)
@@ -210,25 +215,23 @@ class Sessions:
     async def _read(self, sid: SessionId) -> Session | None:
         return read_session(sid, await self._place(sid).get_entries([sid.key, session_key(sid.handle)]))
 
-    async def _record(self, transaction: AsyncTransaction, sid: SessionId) -> Value | None:
-        """The record of a session that the id opens as this transaction sees it."""
+    async def _found(self, transaction: AsyncTransaction, sid: SessionId) -> tuple[Value, Value] | None:
+        """What is stored of the id, and of the session that it opens, as this transaction sees them."""
         found = await transaction.get_many([sid.key, session_key(sid.handle)])
-        return found.get(session_key(sid.handle)) if sid.key in found else None
+        return (found[sid.key], found[session_key(sid.handle)]) if len(found) == 2 else None
 
-    def _open(self, transaction: AsyncTransaction, sid: SessionId) -> None:
-        timing = self._timing
-        opened = {"handle": sid.handle, "idle_ms": timing.idle_ms}
-        transaction.set(sid.key, opened, ttl=timing.idle_ms * _MILLISECOND)
-        transaction.set(fresh_key(sid.handle), 1, ttl=timing.fresh_ms * _MILLISECOND)
+    def _open(self, transaction: AsyncTransaction, sid: SessionId, opened: Value) -> None:
+        transaction.set(sid.key, opened, ttl=opened["idle_ms"] * _MILLISECOND)
+        transaction.set(fresh_key(sid.handle), 1, ttl=opened["fresh_ms"] * _MILLISECOND)
 
     def _remove(self, transaction: AsyncTransaction, sid: SessionId) -> None:
         transaction.delete(session_key(sid.handle))
         transaction.delete(fresh_key(sid.handle))
 
-    async def _renew(self, sid: SessionId, idle_ms: int) -> None:
+    async def _renew(self, sid: SessionId, opened: Value) -> None:
         async def touch(transaction: AsyncTransaction) -> None:
-            transaction.touch(sid.key, idle_ms * _MILLISECOND)
-            transaction.set(fresh_key(sid.handle), 1, ttl=self._timing.fresh_ms * _MILLISECOND)
+            transaction.touch(sid.key, opened["idle_ms"] * _MILLISECOND)
+            transaction.set(fresh_key(sid.handle), 1, ttl=opened["fresh_ms"] * _MILLISECOND)
 
         # To lose the last renewals with a crash of the machine is to be seen a little earlier.
         await self._place(sid).transact(touch, durability="buffered")

@@ -20,6 +20,7 @@ from petra.sessions.records import (
     Timing,
     fresh_key,
     merged,
+    new_opened,
     new_record,
     object_name,
     read_list,
@@ -87,7 +88,7 @@ class Sessions:
         entries = self._place(sid).get_entries([sid.key, session_key(sid.handle), fresh_key(sid.handle)])
         session = read_session(sid, entries)
         if session is not None and fresh_key(sid.handle) not in entries:
-            self._renew(sid, entries[sid.key].value["idle_ms"])
+            self._renew(sid, entries[sid.key].value)
         return session
 
     def update(
@@ -109,9 +110,10 @@ class Sessions:
         gone = tuple(remove)
 
         def merge(transaction: Transaction) -> bool:
-            record = self._record(transaction, sid)
-            if record is None:
+            found = self._found(transaction, sid)
+            if found is None:
                 return False
+            _, record = found
             if if_version is not None:
                 transaction.check(session_key(sid.handle), if_version)
             changed = {**record, "data": merged(record["data"], changes, gone)}
@@ -124,20 +126,21 @@ class Sessions:
         """Gives a session a new id; from then on the old one opens nothing. None when it had ended already.
 
         Rotate whenever somebody gets more rights. With the name of another `user` the session becomes theirs, and its
-        absolute time-out begins anew; otherwise that stays. Of two who rotate the same id, one gets None.
+        time-outs begin anew, as given here; otherwise they stay. Of two who rotate the same id, one gets None.
         """
         sid = read_id(session_id)
         if sid is None:
             return None
 
         def turn(transaction: Transaction) -> tuple[Value, SessionId | None] | None:
-            record = self._record(transaction, sid)
-            if record is None:
+            found = self._found(transaction, sid)
+            if found is None:
                 return None
+            opened, record = found
             transaction.delete(sid.key)
             if user is None or user == record["user"]:
                 new = new_id(sid.locator, sid.handle)
-                self._open(transaction, new)
+                self._open(transaction, new, opened)
                 return record, new
             self._remove(transaction, sid)
             return record, None
@@ -157,7 +160,7 @@ class Sessions:
             return False
 
         def end(transaction: Transaction) -> bool:
-            if self._record(transaction, sid) is None:
+            if self._found(transaction, sid) is None:
                 return False
             transaction.delete(sid.key)
             self._remove(transaction, sid)
@@ -181,14 +184,16 @@ class Sessions:
         """
         place = self._place_of(user)
         kept = read_id(keep) if keep is not None else None
-        handles = [info.handle for info in self.list(user)]
+        handles = {info.handle for info in self.list(user)}
         if kept is None or kept.handle not in handles:
             place.clear()
             return len(handles)
-        others = [session_key(handle) for handle in handles if handle != kept.handle]
+        # By their records, which stay where they are when an id is rotated: a list of many pages may miss the new id.
+        own = session_key(kept.handle)
+        others = [key for key in place.list_keys(prefix=session_key("")) if key != own]
         for first in range(0, len(others), _CHUNK):
             place.delete_many(others[first : first + _CHUNK])
-        return len(others)
+        return len(handles) - 1
 
     # The entries of a session: see petra.sessions.records.
 
@@ -203,7 +208,7 @@ class Sessions:
 
         def write(transaction: Transaction) -> None:
             transaction.set(session_key(sid.handle), record, ttl=self._timing.absolute_ms * _MILLISECOND)
-            self._open(transaction, sid)
+            self._open(transaction, sid, new_opened(sid.handle, self._timing))
 
         self._place(sid).transact(write)
         return self._read(sid)
@@ -211,25 +216,23 @@ class Sessions:
     def _read(self, sid: SessionId) -> Session | None:
         return read_session(sid, self._place(sid).get_entries([sid.key, session_key(sid.handle)]))
 
-    def _record(self, transaction: Transaction, sid: SessionId) -> Value | None:
-        """The record of a session that the id opens as this transaction sees it."""
+    def _found(self, transaction: Transaction, sid: SessionId) -> tuple[Value, Value] | None:
+        """What is stored of the id, and of the session that it opens, as this transaction sees them."""
         found = transaction.get_many([sid.key, session_key(sid.handle)])
-        return found.get(session_key(sid.handle)) if sid.key in found else None
+        return (found[sid.key], found[session_key(sid.handle)]) if len(found) == 2 else None
 
-    def _open(self, transaction: Transaction, sid: SessionId) -> None:
-        timing = self._timing
-        opened = {"handle": sid.handle, "idle_ms": timing.idle_ms}
-        transaction.set(sid.key, opened, ttl=timing.idle_ms * _MILLISECOND)
-        transaction.set(fresh_key(sid.handle), 1, ttl=timing.fresh_ms * _MILLISECOND)
+    def _open(self, transaction: Transaction, sid: SessionId, opened: Value) -> None:
+        transaction.set(sid.key, opened, ttl=opened["idle_ms"] * _MILLISECOND)
+        transaction.set(fresh_key(sid.handle), 1, ttl=opened["fresh_ms"] * _MILLISECOND)
 
     def _remove(self, transaction: Transaction, sid: SessionId) -> None:
         transaction.delete(session_key(sid.handle))
         transaction.delete(fresh_key(sid.handle))
 
-    def _renew(self, sid: SessionId, idle_ms: int) -> None:
+    def _renew(self, sid: SessionId, opened: Value) -> None:
         def touch(transaction: Transaction) -> None:
-            transaction.touch(sid.key, idle_ms * _MILLISECOND)
-            transaction.set(fresh_key(sid.handle), 1, ttl=self._timing.fresh_ms * _MILLISECOND)
+            transaction.touch(sid.key, opened["idle_ms"] * _MILLISECOND)
+            transaction.set(fresh_key(sid.handle), 1, ttl=opened["fresh_ms"] * _MILLISECOND)
 
         # To lose the last renewals with a crash of the machine is to be seen a little earlier.
         self._place(sid).transact(touch, durability="buffered")
