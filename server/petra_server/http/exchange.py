@@ -18,7 +18,7 @@ from typing import TypeVar
 from starlette.types import Message, Receive, Scope, Send
 
 from petra_server.actor.addresses import DEFAULT_NAMESPACE
-from petra_server.errors import Refusal
+from petra_server.errors import Reason, Refusal
 from petra_server.faults import internal_error
 from petra_server.figures import CANCELLED, HTTP, OK
 from petra_server.http import bodies, incoming
@@ -36,7 +36,6 @@ _PIECE_BYTES = 64 << 10
 _SEND_SECONDS = 60.0
 # How long the rest of a refused body is read and thrown away: a client that still sends may not see the answer.
 _LINGER_SECONDS = 2.0
-_SNAKE = re.compile(r"_([a-z])")
 
 
 class ClientGone(Exception):
@@ -254,27 +253,32 @@ class _Exchange:
 def failure_answer(refusal: Refusal | HttpRefusal) -> bodies.FailureAnswer:
     """A refusal as its client reads it: fields have their names in JSON."""
     message, field = refusal.message, refusal.field
-    for name in {part for part in re.split(r"[.\[\]]", field) if "_" in part} & {*_RENAMED}:
-        message = message.replace(name, _camel(name))
-    metadata = dict(refusal.metadata) if isinstance(refusal, Refusal) else {}
-    retry_after_ms = refusal.retry_after_ms if isinstance(refusal, Refusal) else 0
+    if isinstance(refusal, HttpRefusal):
+        return bodies.FailureAnswer(error=bodies.Failure(code=refusal.reason.value, message=message, field=field))
+    # What is wrong with a body speaks of its members as they were sent.
+    if refusal.reason is not Reason.MALFORMED_MESSAGE:
+        for name in _RENAMED.keys() & set(re.split(r"[.\[\]]", field)):
+            message, field = message.replace(name, _RENAMED[name]), field.replace(name, _RENAMED[name])
     return bodies.FailureAnswer(
         error=bodies.Failure(
             code=refusal.reason.value,
             message=message,
-            field=_camel(field) if isinstance(refusal, Refusal) else field,
-            retry_after_ms=retry_after_ms,
-            details=metadata,
+            field=field,
+            retry_after_ms=refusal.retry_after_ms,
+            details=dict(refusal.metadata),
         )
     )
 
 
-# Fields of the wire whose names stand in messages.
-_RENAMED = ("ttl_ms", "keep_ttl", "if_version", "start_after", "page_token")
-
-
-def _camel(name: str) -> str:
-    return _SNAKE.sub(lambda match: match[1].upper(), name)
+# Fields of the wire that have another name here.
+_RENAMED = {
+    "ttl_ms": "ttlMs",
+    "keep_ttl": "keepTtl",
+    "if_version": "ifVersion",
+    "start_after": "startAfter",
+    "keys_only": "keysOnly",
+    "request_id": incoming.REQUEST_ID_HEADER,
+}
 
 
 def _body(endpoint: Endpoint, data: bytes) -> bodies.Reading | None:

@@ -125,7 +125,12 @@ class Storage:
             keys_only=query.keys_only,
             page_token=_token_of(query.cursor),
         )
-        page, token = await self._pages.page(listing, deadline=asked.deadline)
+        try:
+            page, token = await self._pages.page(listing, deadline=asked.deadline)
+        except Refusal as refusal:
+            if refusal.reason is Reason.INVALID_PAGE_TOKEN:
+                raise _foreign_cursor() from None
+            raise
         found = ((key.decode(), record) for key, record in page.entries)
         data = bodies.PageData(entries=_entries(found, keys_only=query.keys_only), cursor=_cursor_of(token))
         return bodies.ListAnswer(data=data)
@@ -201,9 +206,13 @@ def _token_of(cursor: str) -> bytes:
     except ValueError:
         token = b""
     if not token:
-        raise Refusal(
-            Reason.INVALID_PAGE_TOKEN,
-            "The cursor is none of this server. Send the cursor of the page before, or none.",
-            field="cursor",
-        )
+        raise _foreign_cursor()
     return token
+
+
+def _foreign_cursor() -> Refusal:
+    return Refusal(
+        Reason.INVALID_PAGE_TOKEN,
+        "The cursor is none of this listing. Send that of the page before with the same other parameters, or none.",
+        field="cursor",
+    )

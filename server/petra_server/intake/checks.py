@@ -227,7 +227,9 @@ class Checks:
             self.expiry(ttl_ms)
             if keep_ttl:
                 raise Refusal(
-                    Reason.INVALID_TTL, "ttl_ms and keep_ttl exclude each other. Send one of them.", field="keep_ttl"
+                    Reason.INVALID_TTL,
+                    "keep_ttl keeps the expiry that is there. Send no ttl beside it.",
+                    field="keep_ttl",
                 )
         return Set(address.prefix + key, value, known, ttl_ms, if_version, keep_ttl)
 

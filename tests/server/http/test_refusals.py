@@ -93,6 +93,8 @@ ROWS: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("too deep", {**SET, "json": None, "content": b'{"value":' + b"[" * 100_000, "headers": JSON_TYPE}, 400, "MALFORMED_MESSAGE", ""),  # noqa: E501
     ("no value", {**SET, "json": {}}, 400, "MALFORMED_MESSAGE", "value"),
     ("unknown member", set_with(ttl=1), 400, "MALFORMED_MESSAGE", "ttl"),
+    ("a member by its name in gRPC", set_with(ttl_ms=1), 400, "MALFORMED_MESSAGE", "ttl_ms"),
+    ("a parameter by its name in gRPC", {"verb": "GET", "path": "/storage/list", "params": {"start_after": "a"}}, 400, "INVALID_PARAMETER", "start_after"),  # noqa: E501
     ("negative ttl", set_with(ttlMs=-1), 400, "INVALID_TTL", "ttlMs"),
     ("ttl of text", set_with(ttlMs="1"), 400, "INVALID_TTL", "ttlMs"),
     ("endless ttl", set_with(ttlMs=10**30), 400, "INVALID_TTL", "ttlMs"),
@@ -119,6 +121,8 @@ ROWS: list[tuple[str, dict[str, Any], int, str, str]] = [
     ("a key of a batch", {"verb": "POST", "path": "/storage/batch/get", "json": {"keys": ["a", ""]}}, 400, "INVALID_KEY", "keys[1]"),  # noqa: E501
     ("two beginnings", {"verb": "GET", "path": "/storage/list", "params": {"start": "a", "startAfter": "a"}}, 400, "INVALID_RANGE", "startAfter"),  # noqa: E501
     ("many entries", {"verb": "GET", "path": "/storage/list", "params": {"limit": "10001"}}, 400, "INVALID_LIMIT", "limit"),  # noqa: E501
+    ("no cursor", {"verb": "GET", "path": "/storage/list", "params": {"cursor": "zz"}}, 400, "INVALID_PAGE_TOKEN", "cursor"),  # noqa: E501
+    ("no cursor at all", {"verb": "GET", "path": "/storage/list", "params": {"cursor": "\u00e9"}}, 400, "INVALID_PAGE_TOKEN", "cursor"),  # noqa: E501
     ("few entries", {"verb": "GET", "path": "/storage/list", "params": {"limit": "-1"}}, 400, "INVALID_LIMIT", "limit"),
 ]  # fmt: skip
 
@@ -133,6 +137,11 @@ def test_it_is_refused_by_name(
     answer = http.request(request.pop("verb"), request.pop("path"), **request)
     assert refusal_of(answer) == (status, code, field), answer.text
     assert answer.headers["content-type"] == "application/json"
+    # A field that the message names is named as it was sent.
+    assert "ttl_ms" not in answer.text or field == "ttl_ms"
+    assert "start_after" not in answer.text or field == "start_after"
+    if field in ("ttl_ms", "start_after"):
+        assert f"`{field}`" in answer.json()["error"]["message"]
 
 
 def test_a_parameter_or_header_twice_is_refused(http: httpx.Client) -> None:
@@ -154,7 +163,7 @@ def test_a_request_id_makes_a_request_once(api: Api) -> None:
     again = api.done("POST", "/storage/k", json={"value": 1, "ifAbsent": True}, headers=headers)
     assert first == again
     other = api.refused("POST", "/storage/k", json={"value": 2}, headers=headers)
-    assert other[:2] == (HTTPStatus.UNPROCESSABLE_ENTITY, "REQUEST_ID_REUSED")
+    assert other == (HTTPStatus.UNPROCESSABLE_ENTITY, "REQUEST_ID_REUSED", "Idempotency-Key")
     assert api.get("k") == 1
     api.done("DELETE", "/storage/k", headers={"Idempotency-Key": "another"})
     assert api.done("DELETE", "/storage/k", headers={"Idempotency-Key": "another"})["data"] == {"deleted": True}
