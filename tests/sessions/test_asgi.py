@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import SimpleCookie
 from typing import Any
@@ -88,6 +89,14 @@ class TestSaving:
         await do(browser, application, lambda session: session.setdefault("more", True))
         assert (await do(browser, application, dict)).json() == {"cart": {"tea": [1, 2]}, "more": True}
 
+    async def test_what_is_equal_and_another_is_a_change(self, browser: Browser, application: Application) -> None:
+        await do(browser, application, lambda session: session.update({"a": 1, "b": [0]}))
+        await do(browser, application, lambda session: session.update({"a": True, "b": [False]}))
+        found = (await do(browser, application, dict)).json()
+        assert (found["a"], found["b"][0]) == (True, False)
+        assert isinstance(found["a"], bool)
+        assert isinstance(found["b"][0], bool)
+
     async def test_names_are_removed(self, browser: Browser, application: Application) -> None:
         await do(browser, application, lambda session: session.update({"a": 1, "b": 2}))
         await do(browser, application, lambda session: session.pop("a"))
@@ -166,6 +175,44 @@ class TestSigningIn:
         assert who.json() == ["bob", {}]
         assert (await do(Browser(browser.app, cookies=old), application, lambda session: session.user)).json() is None
 
+    async def test_who_signs_in_twice_at_once_is_signed_in(
+        self, browser: Browser, application: Application, sessions: Sessions
+    ) -> None:
+        """Both requests have the cookie from before, and whichever is answered last, its cookie must be good."""
+        await do(browser, application, lambda session: session.update({"cart": [1]}))
+        second = Browser(browser.app, cookies=dict(browser.cookies))
+        both = asyncio.Barrier(2)
+
+        async def sign_in(session: LoadedSession) -> None:
+            await both.wait()
+            session.login("ann")
+            session["welcome"] = True
+
+        application.handler = sign_in
+        await asyncio.gather(browser.get(), second.get())
+        found = [
+            (await do(each, application, lambda session: [session.user, dict(session)])).json()
+            for each in (browser, second)
+        ]
+        # What was in the session goes with one of them.
+        assert sorted(found, key=str) == [
+            ["ann", {"cart": [1], "welcome": True}],
+            ["ann", {"welcome": True}],
+        ]
+        assert browser.cookies != second.cookies
+        assert len(await sessions.list("ann")) == 2
+
+    @pytest.mark.parametrize("wish", ["login", "rotate"])
+    async def test_once_the_answer_has_begun_the_id_stays(
+        self, browser: Browser, application: Application, wish: str
+    ) -> None:
+        await do(browser, application, lambda session: session.update({"a": 1}))
+        application.after = lambda session: session.login("ann") if wish == "login" else session.rotate()
+        with pytest.raises(RuntimeError, match="begun"):
+            await do(browser, application, lambda session: None)
+        application.after = None
+        assert (await do(browser, application, dict)).json() == {"a": 1}
+
     async def test_rights_may_change_without_a_user(self, browser: Browser, application: Application) -> None:
         await do(browser, application, lambda session: session.update({"a": 1}))
         before = browser.cookies["session"]
@@ -241,6 +288,13 @@ class TestCookie:
         [
             {"same_site": "none", "secure": False},
             {"cookie": "__Host-id", "path": "/shop"},
+            {"cookie": "__host-id", "domain": "example.org"},
+            {"cookie": "__Secure-id", "secure": False},
+            {"same_site": "None", "secure": False},
+            {"cookie": "two words"},
+            {"cookie": ""},
+            {"path": "/; Domain=example.org"},
+            {"domain": "example.org\r\nx-own: 1"},
             {"secret": "short"},
             {"secret": []},
         ],
@@ -283,6 +337,18 @@ class TestCookie:
         server.clock.advance(7 * 86_400)
         assert (await do(browser, application, dict)).json() == {}
         assert not browser.cookies
+
+
+async def test_a_websocket_that_is_refused_with_an_answer_has_its_session(sessions: Sessions) -> None:
+    async def refuse(
+        scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Callable[[Scope], Awaitable[None]]
+    ) -> None:
+        scope["session"]["refused"] = scope["session"].get("refused", 0) + 1
+        await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": str(scope["session"]["refused"]).encode()})
+
+    browser = Browser(SessionMiddleware(refuse, sessions, SECRET))
+    assert [(await browser.open_websocket()).body for _ in range(2)] == [b"1", b"2"]
 
 
 class TestLazy:

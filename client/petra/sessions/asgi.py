@@ -2,7 +2,8 @@
 
 A request without a good cookie asks the server nothing, and one that changes nothing writes nothing. What was changed
 is saved before the answer begins, name by name, so that two requests of one session do not overwrite each other; what
-is changed while the body is sent is saved at its end. A session that somebody ended meanwhile is not revived.
+is changed while the body is sent is saved at its end. A session that somebody ended meanwhile is not revived; who
+signs in in it gets one of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# With these an answer begins.
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class SessionMiddleware:
@@ -65,8 +69,9 @@ class SessionMiddleware:
         scope["session"] = session
 
         async def sending(message: Message) -> None:
-            if message["type"] in {"http.response.start", "websocket.accept"}:
+            if message["type"] in _STARTS:
                 added = self._headers(session, given is not None, await session.save())
+                session.answer_begins()
                 message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
@@ -132,6 +137,9 @@ class LoadedSession(RequestSession):
             session = await self._sessions.update(stored.id, changed, remove=removed)
         if session is not None and self.rotating:
             session = await self._sessions.rotate(session.id, user=self.new_user)
+        if session is None and self.new_user is not None:
+            # Such as when somebody signs in twice at once. Nothing that was in the ended one comes along.
+            session = await self._sessions.create(self.new_user, changed, device=self._device, address=self._address)
         return session
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from petra.errors import InvalidArgument
 
@@ -35,10 +35,23 @@ class Cookie:
     same_site: SameSite
 
     def __post_init__(self) -> None:
-        """Raises InvalidArgument for what browsers refuse."""
+        """Raises InvalidArgument for what is no cookie, and for what browsers refuse."""
+        try:
+            SimpleCookie()[self.name] = ""
+        except CookieError as error:
+            raise InvalidArgument(f"{self.name!r} is no name of a cookie: {error}.", field="cookie") from None
+        for field, value in (("path", self.path), ("domain", self.domain or "")):
+            if ";" in value or not value.isascii() or not value.isprintable():
+                raise InvalidArgument(f"{value!r} is no {field} of a cookie.", field=field)
+        if self.same_site not in get_args(SameSite):
+            raise InvalidArgument(f'same_site is "lax", "strict" or "none", not {self.same_site!r}.', field="same_site")
         if self.same_site == "none" and not self.secure:
             raise InvalidArgument('Browsers refuse a cookie with same_site="none" that is not secure.', field="secure")
-        if self.name.startswith("__Host-") and (not self.secure or self.domain is not None or self.path != "/"):
+        # They do not look at the case of these prefixes.
+        prefixed = self.name.lower()
+        if prefixed.startswith("__secure-") and not self.secure:
+            raise InvalidArgument("Browsers refuse a cookie named __Secure-... that is not secure.", field="cookie")
+        if prefixed.startswith("__host-") and (not self.secure or self.domain is not None or self.path != "/"):
             raise InvalidArgument(
                 "Browsers refuse a cookie named __Host-... that has a domain or another path, or is not secure.",
                 field="cookie",
@@ -57,10 +70,7 @@ class Cookie:
     def header(self, value: str, max_age: int) -> tuple[bytes, bytes]:
         """The field that sets it for so many seconds; with 0 it is removed."""
         jar: SimpleCookie = SimpleCookie()
-        try:
-            jar[self.name] = value
-        except CookieError as error:
-            raise InvalidArgument(f"{self.name!r} is no name of a cookie: {error}.", field="cookie") from None
+        jar[self.name] = value
         morsel = jar[self.name]
         morsel["path"] = self.path
         morsel["max-age"] = str(max_age)

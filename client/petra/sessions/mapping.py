@@ -30,6 +30,7 @@ class RequestSession(MutableMapping[str, Value]):
         self._rotating = False
         self._ending = False
         self._used = False
+        self._answering = False
 
     def take(self, session: Session | None) -> None:
         """What is stored, or None when there is no session. Changes are counted from here."""
@@ -39,6 +40,10 @@ class RequestSession(MutableMapping[str, Value]):
         # Deep, as values are often changed in place.
         self._data = copy.deepcopy(self._before)
         self._user, self._rotating, self._ending = None, False, False
+
+    def answer_begins(self) -> None:
+        """From here on the cookie stays as it is, and so the id has to."""
+        self._answering = True
 
     @property
     def loaded(self) -> bool:
@@ -68,15 +73,18 @@ class RequestSession(MutableMapping[str, Value]):
     def login(self, user: str) -> None:
         """Makes it the session of a user. It gets a new id, and the old one opens nothing any more.
 
-        What is in it stays, unless it was another user's: then it ends, and theirs begins with nothing in it.
+        What is in it stays, unless it was another user's: then it ends, and theirs begins with nothing in it. Raises
+        RuntimeError when the answer has begun: its cookie has been sent.
         """
+        self._check_cookie()
         if self.user not in {None, user}:
             self.clear()
         self._user, self._rotating = user, True
 
     def rotate(self) -> None:
-        """Gives it a new id. Do so whenever somebody gets more rights."""
+        """Gives it a new id. Do so whenever somebody gets more rights. Raises RuntimeError as `login` does."""
         self._check()
+        self._check_cookie()
         self._rotating = True
 
     def clear(self) -> None:
@@ -111,10 +119,12 @@ class RequestSession(MutableMapping[str, Value]):
 
     def changes(self) -> tuple[dict[str, Value], list[str]]:
         """What is new or another since it was loaded, and the names that are gone."""
-        changed = {
-            name: value for name, value in self._data.items() if name not in self._before or self._before[name] != value
-        }
+        changed = {name: value for name, value in self._data.items() if not self._has_been(name, value)}
         return changed, [name for name in self._before if name not in self._data]
+
+    def _has_been(self, name: str, value: Value) -> bool:
+        # 1 and True are equal, and not the same.
+        return name in self._before and self._before[name] == value and repr(self._before[name]) == repr(value)
 
     # The mapping.
 
@@ -140,6 +150,10 @@ class RequestSession(MutableMapping[str, Value]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {sorted(self._data) if self._loaded else 'not loaded'}>"
+
+    def _check_cookie(self) -> None:
+        if self._answering:
+            raise RuntimeError("The answer has begun, and its cookie has the old id. Log in or rotate before that.")
 
     def _check(self) -> None:
         if not self._loaded:
