@@ -120,6 +120,7 @@ def _configure_datamodel(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of one run (default: 3)")
     parser.add_argument("--records", type=int, default=100_000, help="records of the model (default: 100,000)")
     parser.add_argument("--connections", type=int, default=20, help="of the pool to PostgreSQL (default: 20)")
+    parser.add_argument("--sql-cache-mib", type=int, default=0, help="sql_cache_bytes of Petra (default: its default)")
     parser.add_argument("--only", action="append", default=[], choices=OPERATIONS, help="this operation only")
     parser.add_argument("--alone", action="store_true", help="only Petra, without PostgreSQL")
 
@@ -133,6 +134,7 @@ def _run_datamodel(arguments: argparse.Namespace, folders: Folders) -> None:
         only=arguments.only,
         alone=arguments.alone,
         connections=arguments.connections,
+        sql_cache_mib=arguments.sql_cache_mib,
     )
     datamodel.measure(options, folders)
 

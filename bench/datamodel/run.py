@@ -44,7 +44,10 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to measure. `connections` are those of the pool to PostgreSQL."""
+    """How to measure. `connections` are those of the pool to PostgreSQL.
+
+    `sql_cache_mib` is the server's setting sql_cache_bytes in MiB, 0 for its default; one database may take an eighth.
+    """
 
     rounds: int
     seconds: float
@@ -53,6 +56,7 @@ class Options:
     alone: bool = False
     tasks: int = 64
     connections: int = 20
+    sql_cache_mib: int = 0
 
     @property
     def warm_up_seconds(self) -> float:
@@ -86,7 +90,7 @@ class _Side:
 def measure(options: Options, folders: Folders) -> list[Outcome]:
     """Holds the contests, prints their tables and writes the results. BenchError for an answer that is wrong."""
     with contextlib.ExitStack() as running:
-        petra = running.enter_context(PetraServer(folders.scratch / "petra"))
+        petra = running.enter_context(PetraServer(folders.scratch / "petra", *_settings(options)))
         sides, skipped, versions = [_Side(PETRA, petra)], list[str](), dict[str, Json]()
         if not options.alone:
             try:
@@ -110,6 +114,14 @@ def measure(options: Options, folders: Folders) -> list[Outcome]:
         beside: dict[str, Json] = {"skipped": skipped, "versions": versions, "durability": PostgresServer.durability}
         report.write_results(NAME, {**asdict(options)}, folders, beside | figures)
     return outcomes
+
+
+def _settings(options: Options) -> list[str]:
+    """Those of the server that are not its defaults."""
+    if not options.sql_cache_mib:
+        return []
+    mib = options.sql_cache_mib
+    return ["--sql-cache-bytes", f"{mib}MiB", "--sql-memory-bytes", f"{2 * mib}MiB"]
 
 
 def _postgres(folders: Folders, options: Options) -> PostgresServer:
