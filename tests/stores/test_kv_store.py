@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ import petra.sync.stores
 from petra import AsyncClient, Client
 from petra.errors import InvalidArgument
 from petra.ratelimit import RateLimited
-from petra.stores import KVStore
+from petra.stores import AlreadyExists, KVStore, SignedIn
 from petra.testing import TestServer
 from tests.support.layers import Tree
 
@@ -30,7 +31,7 @@ def kv(tree: Tree) -> KVStore:
 
 class TestSessions:
     async def test_a_session_is_created_found_and_deleted(self, kv: KVStore, server: TestServer) -> None:
-        made = await kv.create_session("ann", ["c1", "c2"])
+        made = await kv.create_session(None, "ann", ["c1", "c2"])
         assert (made.user, made.clusters) == ("ann", ("c1", "c2"))
         assert (made.created_at, made.expires_at) == (server.clock.now, server.clock.now + timedelta(days=7))
         assert await kv.get_session(made.session_id) == made
@@ -39,7 +40,7 @@ class TestSessions:
         assert not await kv.delete_session(made.session_id)
 
     async def test_it_ends_after_seven_days_to_the_millisecond(self, kv: KVStore, server: TestServer) -> None:
-        made = await kv.create_session("ann")
+        made = await kv.create_session(None, "ann")
         server.clock.advance(WEEK - INSTANT)
         # Use does not make it longer.
         assert await kv.get_session(made.session_id) == made
@@ -48,7 +49,7 @@ class TestSessions:
         assert not await kv.delete_session(made.session_id)
 
     async def test_ids_are_unguessable_and_not_stored(self, kv: KVStore, client: AsyncClient) -> None:
-        made = [await kv.create_session("ann", ["c1"]) for _ in range(10)]
+        made = [await kv.create_session(None, "ann", ["c1"]) for _ in range(10)]
         assert len({one.session_id for one in made}) == 10
         assert all(len(one.session_id) >= 43 for one in made)
         assert all(one.session_id not in repr(one) for one in made)
@@ -60,13 +61,58 @@ class TestSessions:
 
     @pytest.mark.parametrize("session_id", ["", "x", "x" * 80, "\udcff", "*", "' OR 1=1 --"])
     async def test_what_was_made_up_opens_nothing(self, kv: KVStore, session_id: str) -> None:
-        await kv.create_session("ann")
+        await kv.create_session(None, "ann")
         assert await kv.get_session(session_id) is None
         assert not await kv.delete_session(session_id)
 
+    async def test_an_id_of_the_program_s_own(self, kv: KVStore, server: TestServer) -> None:
+        made = await kv.create_session("session \u2603 1", "ann", ["c1"])
+        assert (made.session_id, made.user, made.clusters) == ("session \u2603 1", "ann", ("c1",))
+        assert await kv.get_session("session \u2603 1") == made
+        for again in ("ann", "bob"):
+            with pytest.raises(AlreadyExists):
+                await kv.create_session("session \u2603 1", again)
+        assert (await kv.get_session("session \u2603 1")) == made
+        assert await kv.delete_session("session \u2603 1")
+        assert await kv.get_session("session \u2603 1") is None
+        assert not await kv.delete_session("session \u2603 1")
+        # Its end makes it free.
+        assert (await kv.create_session("session \u2603 1", "bob")).user == "bob"
+        server.clock.advance(WEEK - INSTANT)
+        assert await kv.get_session("session \u2603 1") is not None
+        server.clock.advance(INSTANT)
+        assert await kv.get_session("session \u2603 1") is None
+
+    async def test_an_id_of_the_program_s_own_is_taken_once(self, kv: KVStore) -> None:
+        tries = [kv.create_session("one", f"user{number}") for number in range(8)]
+        made = [one for one in await asyncio.gather(*tries, return_exceptions=True) if isinstance(one, SignedIn)]
+        assert len(made) == 1
+        assert await kv.get_session("one") == made[0]
+
+    async def test_nothing_is_left_of_those_who_came_too_late(self, client: AsyncClient) -> None:
+        kv = KVStore(client)
+        tries = [kv.create_session("one", f"user{number}") for number in range(8)]
+        await asyncio.gather(*tries, return_exceptions=True)
+        assert sum([len(await kv.sessions.list(f"user{number}")) for number in range(8)]) == 1
+
+    async def test_neither_id_of_a_session_is_stored(self, kv: KVStore, client: AsyncClient) -> None:
+        await kv.create_session("a secret of the program", "ann")
+        stored = json.dumps([(entry.key, entry.value) async for entry in client.list()])
+        assert "session-alias:" in stored
+        assert "a secret of the program" not in stored
+        (hidden,) = [entry.value async for entry in client.list(prefix="session-alias:")]
+        assert await kv.get_session(hidden) is None
+        assert await kv.get_session(base64.b64decode(hidden).decode("latin1")) is None
+
+    @pytest.mark.parametrize("session_id", ["", "\udcff", "x" * 1_025, 5])
+    async def test_ids_that_cannot_be(self, kv: KVStore, session_id: str) -> None:
+        with pytest.raises(InvalidArgument) as caught:
+            await kv.create_session(session_id, "ann")
+        assert caught.value.field == "session_id"
+
     async def test_the_rest_is_that_of_sessions(self, client: AsyncClient) -> None:
         kv = KVStore(client)
-        made = await kv.create_session("ann", ["c1"], device="Firefox", address="203.0.113.7")
+        made = await kv.create_session(None, "ann", ["c1"], device="Firefox", address="203.0.113.7")
         (info,) = await kv.sessions.list("ann")
         assert (info.device, info.address) == ("Firefox", "203.0.113.7")
         await kv.sessions.update(made.session_id, {"clusters": ["c2"]})
@@ -88,11 +134,11 @@ class TestSessions:
     async def test_what_is_refused(self, kv: KVStore) -> None:
         for clusters in ("c1", [1], [None]):
             with pytest.raises(InvalidArgument) as caught:
-                await kv.create_session("ann", clusters)  # type: ignore[arg-type]
+                await kv.create_session(None, "ann", clusters)  # type: ignore[arg-type]
             assert caught.value.field == "clusters"
         for user in ("", None):
             with pytest.raises(InvalidArgument) as caught:
-                await kv.create_session(user)  # type: ignore[arg-type]
+                await kv.create_session(None, user)  # type: ignore[arg-type]
             assert caught.value.field == "user"
 
 

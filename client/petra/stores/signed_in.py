@@ -32,8 +32,8 @@ def data_of(clusters: Iterable[str]) -> dict[str, Value]:
     return {_CLUSTERS: ids}
 
 
-def signed_in(session: Session) -> SignedIn:
-    """A session that has a user. One that was not begun by a KVStore has no clusters."""
+def signed_in(session: Session, session_id: str = "") -> SignedIn:
+    """A session that has a user, with its own id or the one given. One that no KVStore began has no clusters."""
     assert session.user is not None
     clusters = tuple(session.data.get(_CLUSTERS, ()))
-    return SignedIn(session.id, session.user, clusters, session.created_at, session.expires_at)
+    return SignedIn(session_id or session.id, session.user, clusters, session.created_at, session.expires_at)
