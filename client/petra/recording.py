@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from petra._transport.arguments import algorithm_number, checked_key, int64, uint32, version_number
+from petra._transport.arguments import algorithm_number, checked_key, int64, positive_uint32, uint32, version_number
 from petra._transport.operations import Transact, decoded, throttled_of
 from petra._transport.requests import Requests
 from petra.deferred import Deferred, succeed
@@ -148,8 +148,8 @@ class Recording:
             algorithm=algorithm_number(algorithm),
             limit=uint32(limit, "limit"),
             period_ms=to_ttl_ms(period, field="period"),
-            burst=0 if burst is None else uint32(burst, "burst"),
-            cost=uint32(cost, "cost"),
+            burst=0 if burst is None else positive_uint32(burst, "burst"),
+            cost=positive_uint32(cost, "cost"),
             peek=peek,
         )
         self._opaque[key] = "throttle"

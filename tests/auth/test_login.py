@@ -165,6 +165,13 @@ class TestLimits:
         assert await service.login(ANN, PASSWORD, address="203.0.113.8")
         assert await service.login(ANN, PASSWORD)
 
+    async def test_of_a_network_of_ipv6(self, tree: Tree) -> None:
+        service = tree.make(LoginService, hasher=CHEAP, attempts_of_address=RateLimit(3, 60))
+        for number in range(3):
+            assert not (await service.login(ANN, PASSWORD, address=f"2001:db8::{number}")).retry_after
+        assert (await service.login(ANN, PASSWORD, address="2001:db8::ffff")).retry_after == 20.0
+        assert not (await service.login(ANN, PASSWORD, address="2001:db8:0:1::")).retry_after
+
     async def test_concurrent_attempts_all_count(self, service: LoginService) -> None:
         await service.register(ANN, PASSWORD)
         answers = await asyncio.gather(*(service.login(ANN, "wrong horse") for _ in range(30)))

@@ -87,6 +87,11 @@ async def test_addresses_are_told_apart_unless_there_is_a_key(client: AsyncClien
     assert (await Browser(by_address, address="198.51.100.2").get()).status == 200
     assert (await Browser(by_address, address="198.51.100.1").get()).status == 429
 
+    # Of IPv6, whoever has one address has all of its network.
+    assert (await Browser(by_address, address="2001:db8::1").get()).status == 200
+    assert (await Browser(by_address, address="2001:db8::2").get()).status == 429
+    assert (await Browser(by_address, address="2001:db8:0:1::1").get()).status == 200
+
     async def key(scope: Scope) -> str | None:
         return None if scope["path"] == "/health" else "everybody"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -226,6 +227,17 @@ class TestDecorator:
             await greet("ann")
         assert await greet("bob") == "hello bob"
 
+    async def test_plain_functions_are_awaited_too(self, client: AsyncClient) -> None:
+        """Their types are not taken, and they are not run in vain."""
+
+        @RateLimiter(client, limit=1, period=3_600).limited(key="double")  # type: ignore[arg-type]
+        def double(number: int) -> int:
+            return 2 * number
+
+        assert await double(4) == 8
+        with pytest.raises(RateLimited):
+            await double(4)
+
     async def test_it_may_wait(self, client: AsyncClient, server: TestServer) -> None:
         limiter = RateLimiter(client, limit=2, period=0.01)
 
@@ -237,6 +249,16 @@ class TestDecorator:
         waiting = asyncio.create_task(send())
         server.clock.advance(0.01)
         assert await waiting == "sent"
+
+    async def test_a_blocking_limiter_has_no_coroutine_functions(self, server: TestServer, namespace: str) -> None:
+        async def double(number: int) -> int:
+            return 2 * number
+
+        with Client(server.address, namespace=namespace) as client:
+            limiter = petra.sync.ratelimit.RateLimiter(client, limit=1, period=3_600)
+            limited = limiter.limited(key="double")(double)
+            with pytest.raises(TypeError, match="double is a coroutine function"):
+                await limited(4)
 
     def test_plain_functions(self, server: TestServer, namespace: str) -> None:
         with Client(server.address, namespace=namespace) as client:
@@ -266,6 +288,21 @@ class TestArguments:
         with pytest.raises(InvalidArgument) as caught:
             tree.make(RateLimiter, **options)
         assert caught.value.field == field
+
+    @pytest.mark.parametrize("options", [{"limit": 5, "period": 60}, {"limits": [(5, 60), (9, 600)]}])
+    @pytest.mark.parametrize("cost", [0, -1, 2**32, 1.5, True])
+    async def test_what_is_no_cost(self, tree: Tree, options: dict[str, Any], cost: int) -> None:
+        limiter = tree.make(RateLimiter, **options)
+        for ask in (limiter.check, limiter.peek, limiter.wait):
+            with pytest.raises(InvalidArgument) as caught:
+                await ask("ann", cost)
+            assert caught.value.field == "cost"
+
+    @pytest.mark.parametrize("limits", [[RateLimit(5, 60, burst=0)], [RateLimit(5, 60, burst=0), RateLimit(9, 600)]])
+    async def test_what_is_no_burst(self, tree: Tree, limits: list[RateLimit]) -> None:
+        with pytest.raises(InvalidArgument) as caught:
+            await tree.make(RateLimiter, limits=limits).check("ann")
+        assert caught.value.field == "burst"
 
     @pytest.mark.parametrize(
         "limits",

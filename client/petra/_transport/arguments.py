@@ -95,6 +95,11 @@ def uint32(number: int, field: str) -> int:
     return _whole(number, field, 0, (1 << 32) - 1)
 
 
+def positive_uint32(number: int, field: str) -> int:
+    """As `uint32`, where 0 on the wire stands for something else."""
+    return _whole(number, field, 1, (1 << 32) - 1)
+
+
 def client_timeout(timeout: Seconds, field: str) -> float:
     """A time-out of the client itself, in seconds: there has to be one."""
     seconds = to_timeout(timeout, field=field)

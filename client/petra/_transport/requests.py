@@ -13,6 +13,7 @@ from petra._transport.arguments import (
     checked_key,
     durability_number,
     int64,
+    positive_uint32,
     uint32,
     unique_keys,
     version_number,
@@ -323,8 +324,8 @@ class Requests:
             algorithm=algorithm_number(algorithm),
             limit=uint32(limit, "limit"),
             period_ms=to_ttl_ms(period, field="period"),
-            burst=0 if burst is None else uint32(burst, "burst"),
-            cost=uint32(cost, "cost"),
+            burst=0 if burst is None else positive_uint32(burst, "burst"),
+            cost=positive_uint32(cost, "cost"),
             peek=peek,
             # Its own default is BUFFERED, whatever the client's is.
             durability=durability_number(durability),
@@ -355,11 +356,11 @@ class Requests:
                     algorithm=algorithm_number(each.algorithm),
                     limit=uint32(each.limit, "limit"),
                     period_ms=to_ttl_ms(each.period, field="period"),
-                    burst=0 if each.burst is None else uint32(each.burst, "burst"),
+                    burst=0 if each.burst is None else positive_uint32(each.burst, "burst"),
                 )
                 for each in limits
             ],
-            cost=uint32(cost, "cost"),
+            cost=positive_uint32(cost, "cost"),
             peek=peek,
             durability=durability_number(durability),
             request_id=next_request_id() if once and not peek else b"",

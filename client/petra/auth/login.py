@@ -30,6 +30,7 @@ from petra.auth.accounts import (
 )
 from petra.errors import VersionConflict
 from petra.objects import AsyncNamespace
+from petra.ratelimit.addresses import network_of
 from petra.ratelimit.limiter import RateLimiter
 from petra.ratelimit.rules import RateLimited
 from petra.sessions.records import Session
@@ -64,10 +65,10 @@ class LoginService:
         """`client` is an AsyncClient or a namespace of one.
 
         Sessions are those of `Sessions(client)` unless others are given, and hashes those of argon2.PasswordHasher().
-        `attempts` bounds the attempts at one account, `attempts_of_address` those from one network address, and
-        `resets` the tokens that one account is sent, each good for `reset_ttl`. Hashes a password to begin with, which
-        takes tens of milliseconds. Raises TypeError for a client of the other tree, and ModuleNotFoundError where
-        argon2-cffi is missing.
+        `attempts` bounds the attempts at one account, `attempts_of_address` those from one network address (of IPv6,
+        from one network of 64 bits), and `resets` the tokens that one account is sent, each good for `reset_ttl`.
+        Hashes a password to begin with, which takes tens of milliseconds. Raises TypeError for a client of the other
+        tree, and ModuleNotFoundError where argon2-cffi is missing.
         """
         # In here, so that the rest of petra.auth can be used without argon2.
         from petra.auth.passwords import Passwords
@@ -161,8 +162,9 @@ class LoginService:
     async def request_reset(self, email: str) -> str | None:
         """A token for the mail with which somebody can choose a new password; None when there is no such account.
 
-        Tell whoever asked the same in both cases. The token is good once, and void when the password changes
-        meanwhile. Raises RateLimited after too many requests for an address, also for one without an account.
+        Tell whoever asked the same in both cases, and send the mail to the address of `account`, rather than to what
+        somebody has typed. The token is good once, and void when the password changes meanwhile. Raises RateLimited
+        after too many requests for an address, also for one without an account.
         """
         name = name_for_attempts(email)
         verdict = await self._resets.check(name)
@@ -202,7 +204,7 @@ class LoginService:
     async def _count(self, name: str, address: str) -> float:
         """Counts an attempt; after how many seconds another one is looked at, 0 when this one is."""
         if address:
-            verdict = await self._addresses.check(address)
+            verdict = await self._addresses.check(network_of(address))
             if not verdict:
                 return verdict.retry_after
         verdict = await self._attempts.check(name)

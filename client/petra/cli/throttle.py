@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     help="How it counts.",
 )
 @click.option("--burst", type=click.IntRange(min=1), metavar="NUMBER", help="What gcra allows at once.")
-@click.option("--cost", type=click.IntRange(min=0), default=1, show_default=True, help="What to take.")
+@click.option("--cost", type=click.IntRange(min=1), default=1, show_default=True, help="What to take.")
 @click.option("--peek", is_flag=True, help="Look, and take nothing.")
 @durability_option
 @place_options

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from petra._waiting import called
+from petra.ratelimit.addresses import network_of
 from petra.ratelimit.headers import Headers, headers_of
 from petra.ratelimit.limiter import RateLimiter
 from petra.values import Throttled
@@ -21,14 +22,19 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+# With these an answer begins.
+_STARTS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 # Of RFC 6455: the server ends the connection because of its policy.
 _POLICY_VIOLATION = 1008
 
 
 def client_address(scope: Scope) -> str | None:
-    """The address that a request comes from, as the ASGI server has it; None where it has none."""
+    """Where a request comes from, as the ASGI server has it; None where it has no address.
+
+    That is an IPv4 address, or the network of 64 bits of an IPv6 one: all of that is at one client's disposal.
+    """
     client = scope.get("client")
-    return client[0] if client else None
+    return network_of(client[0]) if client else None
 
 
 class RateLimitMiddleware:
@@ -69,7 +75,7 @@ class RateLimitMiddleware:
 
 def _with_headers(send: Send, headers: Headers) -> Send:
     async def sending(message: Message) -> None:
-        if message["type"] in {"http.response.start", "websocket.accept"}:
+        if message["type"] in _STARTS:
             message["headers"] = [*message.get("headers", ()), *headers]
         await send(message)
 

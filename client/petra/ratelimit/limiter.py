@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from petra._layers import own_handle
-from petra._waiting import pause
+from petra._waiting import called, pause
 from petra.objects import AsyncNamespace
 from petra.ratelimit.rules import RateLimited, key_of, limits_of, prefix_of
 from petra.values import Algorithm, Durability, RateLimit, Seconds, Throttled, to_timeout
@@ -99,7 +99,7 @@ class RateLimiter:
                     await self.wait(name, cost, timeout)
                 elif not (verdict := await self.check(name, cost)):
                     raise RateLimited(name, verdict)
-                return await function(*args, **kwargs)
+                return await called(function, *args, **kwargs)
 
             return within_limits
 

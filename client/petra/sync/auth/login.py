@@ -29,6 +29,7 @@ from petra.auth.accounts import (
     reset_key,
 )
 from petra.errors import VersionConflict
+from petra.ratelimit.addresses import network_of
 from petra.ratelimit.rules import RateLimited
 from petra.sessions.records import Session
 from petra.sync._waiting import in_thread
@@ -65,10 +66,10 @@ class LoginService:
         """`client` is a Client or a namespace of one.
 
         Sessions are those of `Sessions(client)` unless others are given, and hashes those of argon2.PasswordHasher().
-        `attempts` bounds the attempts at one account, `attempts_of_address` those from one network address, and
-        `resets` the tokens that one account is sent, each good for `reset_ttl`. Hashes a password to begin with, which
-        takes tens of milliseconds. Raises TypeError for a client of the other tree, and ModuleNotFoundError where
-        argon2-cffi is missing.
+        `attempts` bounds the attempts at one account, `attempts_of_address` those from one network address (of IPv6,
+        from one network of 64 bits), and `resets` the tokens that one account is sent, each good for `reset_ttl`.
+        Hashes a password to begin with, which takes tens of milliseconds. Raises TypeError for a client of the other
+        tree, and ModuleNotFoundError where argon2-cffi is missing.
         """
         # In here, so that the rest of petra.auth can be used without argon2.
         from petra.auth.passwords import Passwords
@@ -162,8 +163,9 @@ class LoginService:
     def request_reset(self, email: str) -> str | None:
         """A token for the mail with which somebody can choose a new password; None when there is no such account.
 
-        Tell whoever asked the same in both cases. The token is good once, and void when the password changes
-        meanwhile. Raises RateLimited after too many requests for an address, also for one without an account.
+        Tell whoever asked the same in both cases, and send the mail to the address of `account`, rather than to what
+        somebody has typed. The token is good once, and void when the password changes meanwhile. Raises RateLimited
+        after too many requests for an address, also for one without an account.
         """
         name = name_for_attempts(email)
         verdict = self._resets.check(name)
@@ -203,7 +205,7 @@ class LoginService:
     def _count(self, name: str, address: str) -> float:
         """Counts an attempt; after how many seconds another one is looked at, 0 when this one is."""
         if address:
-            verdict = self._addresses.check(address)
+            verdict = self._addresses.check(network_of(address))
             if not verdict:
                 return verdict.retry_after
         verdict = self._attempts.check(name)

@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from petra._layers import own_handle
 from petra.ratelimit.rules import RateLimited, key_of, limits_of, prefix_of
-from petra.sync._waiting import pause
+from petra.sync._waiting import called, pause
 from petra.sync.objects import Namespace
 from petra.values import Algorithm, Durability, RateLimit, Seconds, Throttled, to_timeout
 
@@ -100,7 +100,7 @@ class RateLimiter:
                     self.wait(name, cost, timeout)
                 elif not (verdict := self.check(name, cost)):
                     raise RateLimited(name, verdict)
-                return function(*args, **kwargs)
+                return called(function, *args, **kwargs)
 
             return within_limits
 
