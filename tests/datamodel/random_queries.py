@@ -86,7 +86,7 @@ def _records(draw: st.DrawFn, definition: ModelDefinition) -> Stored:
         elif one.name == "user_id":
             data[one.name] = draw(st.sampled_from([None, *USERS]))
         elif not one.primary:
-            data[one.name] = draw(st.sampled_from([None, *VALUES[one.type]]))
+            data[one.name] = draw(st.one_of(st.none(), st.sampled_from(VALUES[one.type])))
     return Stored(data, tuple(draw(st.lists(st.sampled_from(USERS), unique=True))))
 
 

@@ -32,6 +32,7 @@ from petra.datamodel import (
     or_,
 )
 from petra.datamodel.compile import FEW_RECORDS
+from petra.datamodel.define import read_definition
 from petra.datamodel.lookups import Found
 from petra.datamodel.query import Query
 from petra.datamodel.state import read
@@ -182,6 +183,27 @@ async def test_cursors_are_stable_while_records_come_and_go(pages: Pages) -> Non
             break
         cursor = page.next_cursor
     assert seen == [8, 7, 5, 4, 2, 1, 9, 6, 3, 0]
+
+
+@pytest.mark.parametrize("order", ["owner DESC", "owner", "owner DESC, n", "owner, n DESC"])
+async def test_absent_values_are_less_than_all_others(datastore: Datastore, system: Store, order: str) -> None:
+    model = read_definition({"name": "ITEM", "fields": {"owner": "string", "n": "int"}, "options": {"auth": False}})
+    await initialize(datastore, [model])
+    rows = [{"owner": owner, "n": n} for n, owner in enumerate([None, "a", None, "b", "a", None, "b"])]
+    await DataModel.bulk_create(model, rows, system)
+    query = DataModel.query(model, system).order_by(order).limit(2)
+    seen: list[str | None] = []
+    page = await query.page_after()
+    while True:
+        seen += [row["owner"] for row in page]
+        if page.next_cursor is None:
+            break
+        page = await query.page_after(page.next_cursor)
+    down = order.startswith("owner DESC")
+    assert seen == (["b", "b", "a", "a", None, None, None] if down else [None, None, None, "a", "a", "b", "b"])
+    assert await query.where("owner", "!=", "a").count() == 5
+    assert await query.where(not_(Column("owner") > "a")).count() == 5
+    assert await query.where("owner", ">=", None).count() == 0
 
 
 async def test_a_cursor_of_another_order_is_refused(pages: Pages) -> None:
