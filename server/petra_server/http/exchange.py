@@ -81,6 +81,9 @@ class Exchanges:
             return await exchange.refuse(refusal)
         except ClientGone:
             raise
+        except asyncio.CancelledError:
+            # The server ends, and uvicorn would say so in its own words.
+            return await exchange.refuse(_cut_off())
         except Exception:  # noqa: BLE001 - a fault of ours; its caller is told
             return await exchange.refuse(internal_error(f"{endpoint.verb} {endpoint.path} failed."))
         await exchange.respond(200, answer)
@@ -248,6 +251,14 @@ class _Exchange:
             async with asyncio.timeout(_LINGER_SECONDS):
                 while not self._read_whole:
                     await self._next_piece()
+
+
+def _cut_off() -> HttpRefusal:
+    return HttpRefusal(
+        HttpReason.TIMED_OUT,
+        "The server shut down before there was an answer. It may be done all the same: read, or send it again"
+        f" with the same {incoming.REQUEST_ID_HEADER}.",
+    )
 
 
 def failure_answer(refusal: Refusal | HttpRefusal) -> bodies.FailureAnswer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,22 @@ def test_requests_in_flight_at_the_signal_are_answered_and_kept(tmp_path: Path) 
                     part = done[at : at + 1000]
                     entries = http.post("/storage/batch/get", json={"keys": part}).json()["data"]["entries"]
                     assert [entry["value"] for entry in entries] == part
+
+
+def test_a_request_that_takes_longer_than_the_grace_is_answered_as_well(tmp_path: Path) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
+    with (
+        ServerProcess(tmp_path / "data", *HTTP, "--grace-seconds", "0") as server,
+        client_of(server) as http,
+        client_of(server) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        asked = pool.submit(http.post, "/sql/o", json={"sql": endless})
+        give_up = time.monotonic() + PATIENCE_S
+        while "\npetra_sql_statements_total 1.0" not in other.get("/metrics").text:
+            assert time.monotonic() < give_up
+        assert server.terminate() == 0
+        assert refusal_of(asked.result(PATIENCE_S))[:2] == (504, "TIMED_OUT")
 
 
 def test_tls_is_that_of_grpc(tmp_path: Path) -> None:
