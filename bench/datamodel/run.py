@@ -46,7 +46,7 @@ _TITLES = {
 class Options:
     """How to measure. `connections` are those of the pool to PostgreSQL.
 
-    `sql_cache_mib` is the server's setting sql_cache_bytes in MiB, 0 for its default; one database may take an eighth.
+    `sql_cache_mib` is the server's setting sql_cache_bytes in MiB, 0 for its default; one database may take a quarter.
     """
 
     rounds: int

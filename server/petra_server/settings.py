@@ -203,10 +203,11 @@ class Settings:
         at_most=1_000_000,
     )
     sql_cache_bytes: int = _setting(
-        128 * MIB,
+        256 * MIB,
         Group.SQL,
         "Pages, schemas and prepared statements of all open databases; beyond it the least recently used ones are "
-        "closed. One database may take an eighth for its pages.",
+        "closed. One database may take a quarter for its pages; what it has not there it reads at some "
+        "10 us a page.",
         at_least=MIB,
         at_most=16 * TIB,
     )

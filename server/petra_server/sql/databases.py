@@ -17,7 +17,7 @@ from petra_server.sql.pages import ReadPage
 from petra_server.sql.statements import SqlLimits
 
 # Of the budget, what one connection's page cache may take.
-_CACHE_SHARE = 8
+_CACHE_SHARE = 4
 _LEAST_CACHE_BYTES = 256 << 10
 
 
