@@ -119,8 +119,11 @@ def test_an_index_on_a_table_that_is_there_is_a_transaction_of_its_own(fresh: Fr
 def test_a_step_that_has_to_be_done_again_is_another_run(fresh: Fresh) -> None:
     fresh.apply(model(indexes=["status"]))
     fresh.connection.execute('DROP INDEX "pages(status)"')
-    (step,) = fresh.plan(model(indexes=["status"])).steps
+    (step,) = fresh.apply(model(indexes=["status"])).steps
     assert (step.name, step.run) == ("pages(status)", 2)
+    fresh.connection.execute('DROP INDEX "pages(status)"')
+    (step,) = fresh.plan(model(indexes=["status"])).steps
+    assert step.run == 3
 
 
 def test_two_who_do_the_same_step_cannot_both_record_it(fresh: Fresh) -> None:

@@ -247,12 +247,15 @@ async def test_a_reader_sees_only_what_names_them(pages: Pages, bob: Store, syst
 
 
 async def test_a_reader_of_many_sees_the_same(pages: Pages, bob: Store, datastore: Datastore) -> None:
-    access = [("ann", f"x{number}") for number in range(FEW_RECORDS)]
+    access = [(user, f"x{number}") for user in ("ann", "bob") for number in range(FEW_RECORDS)]
     await datastore.database.sql.executemany('INSERT INTO "plain_pages__auth" VALUES (?, ?)', access)
     query = pages.query().order_by("-views").limit(3).page(2)
     found = await query.list()
     assert ([row["views"] for row in found], found.pagination.total) == ([6, 5, 4], 10)
     assert [record.get("views") for record in await query.with_data().list()] == [6, 5, 4]
+    assert await slugs(DataModel.query(PLAIN, bob)) == ["s4", "s5"]
+    assert await DataModel.query(PLAIN, bob).count() == 2
+    assert await DataModel.query(PLAIN, bob).where(project_id="p1", slug="s3").first() is None
     assert await pages.where(status="done").count() == 6
     assert await pages.query().group_by("status").aggregate(n=Count()) == [
         {"status": "done", "n": 6},
