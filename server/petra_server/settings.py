@@ -206,8 +206,8 @@ class Settings:
         256 * MIB,
         Group.SQL,
         "Pages, schemas and prepared statements of all open databases; beyond it the least recently used ones are "
-        "closed. One database may take a quarter for its pages; what it has not there it reads at some "
-        "10 us a page.",
+        "closed. One database may take a quarter for its pages; those that it has not there cost a read "
+        "of RocksDB each.",
         at_least=MIB,
         at_most=16 * TIB,
     )
