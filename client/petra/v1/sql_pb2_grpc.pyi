@@ -37,6 +37,10 @@ class SqlServiceStub:
     extensions, temporary tables, BEGIN, COMMIT, ROLLBACK and savepoints, and all pragmas but those that describe the
     database and user_version, application_id, defer_foreign_keys and optimize.
 
+    Beside SQLite's own functions there are two that read the entries of the same object, as they were before the request:
+    petra_value(key), a text for JSON, a blob for bytes, NULL for none; petra_version(key), 0 for none. They may not be
+    used in tables, indexes, triggers and views.
+
     Errors of every method: INVALID_ARGUMENT SQL_ERROR, SQL_NOT_ALLOWED, SQL_TOO_LARGE, RESULT_TOO_LARGE;
     FAILED_PRECONDITION SQL_CONSTRAINT; DEADLINE_EXCEEDED when the time was up before or while the statements ran. In each
     case nothing was changed.
@@ -62,6 +66,10 @@ class SqlServiceAsyncStub(SqlServiceStub):
     extensions, temporary tables, BEGIN, COMMIT, ROLLBACK and savepoints, and all pragmas but those that describe the
     database and user_version, application_id, defer_foreign_keys and optimize.
 
+    Beside SQLite's own functions there are two that read the entries of the same object, as they were before the request:
+    petra_value(key), a text for JSON, a blob for bytes, NULL for none; petra_version(key), 0 for none. They may not be
+    used in tables, indexes, triggers and views.
+
     Errors of every method: INVALID_ARGUMENT SQL_ERROR, SQL_NOT_ALLOWED, SQL_TOO_LARGE, RESULT_TOO_LARGE;
     FAILED_PRECONDITION SQL_CONSTRAINT; DEADLINE_EXCEEDED when the time was up before or while the statements ran. In each
     case nothing was changed.
@@ -82,6 +90,10 @@ class SqlServiceServicer(metaclass=_abc_1.ABCMeta):
     Statements are those of SQLite with foreign keys on. Refused are (INVALID_ARGUMENT SQL_NOT_ALLOWED) ATTACH, VACUUM,
     extensions, temporary tables, BEGIN, COMMIT, ROLLBACK and savepoints, and all pragmas but those that describe the
     database and user_version, application_id, defer_foreign_keys and optimize.
+
+    Beside SQLite's own functions there are two that read the entries of the same object, as they were before the request:
+    petra_value(key), a text for JSON, a blob for bytes, NULL for none; petra_version(key), 0 for none. They may not be
+    used in tables, indexes, triggers and views.
 
     Errors of every method: INVALID_ARGUMENT SQL_ERROR, SQL_NOT_ALLOWED, SQL_TOO_LARGE, RESULT_TOO_LARGE;
     FAILED_PRECONDITION SQL_CONSTRAINT; DEADLINE_EXCEEDED when the time was up before or while the statements ran. In each
