@@ -18,6 +18,7 @@ from bench.report import Folders
 
 pytestmark = pytest.mark.slow
 
+
 def folders(tmp_path: Path) -> Folders:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
