@@ -71,6 +71,13 @@ async def test_what_only_folding_makes_alike_is_somebody_else(codes: OneTimeCode
     assert await codes.verify(subject, code)
 
 
+async def test_what_is_too_long_for_an_address_is_not_much_work(codes: OneTimeCodes) -> None:
+    """To put as many accents in order would take longer than this test may."""
+    subject = "a" + "\u0301\u0323" * 500_000
+    code = await codes.issue(subject)
+    assert await codes.verify(subject, code)
+
+
 async def test_the_sixth_attempt_is_not_compared(codes: OneTimeCodes) -> None:
     code = await codes.issue(ANN)
     left = [(await codes.verify(ANN, another(code, number))).attempts_left for number in range(5)]

@@ -116,6 +116,15 @@ class TestWhatMayBeChosen:
             await service.register(email, PASSWORD)
         assert caught.value.field == "email"
 
+    async def test_what_is_too_long_for_an_address_is_not_much_work(self, service: LoginService) -> None:
+        """To put as many accents in order would take longer than this test may."""
+        email = "a" + "\u0301\u0323" * 500_000 + "@example.org"
+        with pytest.raises(InvalidArgument):
+            await service.register(email, PASSWORD)
+        assert await service.login(email, PASSWORD) == LoginResult(False)
+        assert await service.account(email) is None
+        assert await service.request_reset(email) is None
+
     @pytest.mark.parametrize("password", ["", "1234567", "x" * 1_025])
     async def test_passwords_too_short_or_too_long(self, service: LoginService, password: str) -> None:
         with pytest.raises(InvalidArgument) as caught:

@@ -14,6 +14,8 @@ from petra.errors import InvalidArgument
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 CODE_CHARACTERS = 6
 _SHORTEST_SECRET_BYTES = 16
+# To compose a text takes time by the square of its length, and strangers may send any.
+_LONGEST_ADDRESS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,10 @@ def subject_name(subject: str) -> str:
     """Whom a code is for: addresses are the same whatever their case.
 
     In small letters rather than folded, which would take the straße.example of one for the strasse.example of another.
+    What is longer than any address is left as it is.
     """
+    if len(subject) > _LONGEST_ADDRESS:
+        return subject
     return unicodedata.normalize("NFC", subject.strip()).lower()
 
 
