@@ -460,6 +460,7 @@ def _run_job(job: _Job, database: Database, now_ms: int) -> None:
                 now_ms=now_ms,
                 read_only=job.read_only,
                 max_result_bytes=job.result_bytes,
+                single=isinstance(job.call.operation, Query),
             )
         except Interrupted:
             if job.stop.requested:

@@ -23,6 +23,7 @@ from petra_server.sql.failures import (
     keeps_connection,
     missing_parameter,
     no_writes,
+    one_statement,
     parameters_of_one_name,
     refusal_of,
 )
@@ -80,6 +81,7 @@ class Database:
         # Of the list that runs.
         self._stop = Stop()
         self._read_only: Refusal | None = None
+        self._single = False
         self._wrote = False
         # Whether pages were written before its transaction began, which a rollback leaves as they are.
         self._wrote_apart = False
@@ -104,16 +106,17 @@ class Database:
         now_ms: int,
         read_only: Refusal | None = None,
         max_result_bytes: int = 0,
+        single: bool = False,
     ) -> Outcome:
         """Runs a list as one transaction. `read_only` is what statements that write are refused with.
 
         Entries that have expired by `now_ms` are not there.
 
-        `max_result_bytes` may be less than the limit; 0: the limit.
+        `max_result_bytes` may be less than the limit; 0: the limit. With `single` a text may have one SQL statement.
 
         Raises Refusal, with nothing changed; Interrupted when `stop` was requested; and any fault of ours.
         """
-        self._begin_list(stop, now_ms, read_only, max_result_bytes)
+        self._begin_list(stop, now_ms, read_only, max_result_bytes, single=single)
         try:
             results = tuple([self._run_one(index, statement) for index, statement in enumerate(statements)])
             if self._guard.schema_changed:
@@ -145,7 +148,7 @@ class Database:
 
         Such a database is for this query alone: it ends with `close`. Raises as `run` does.
         """
-        self._begin_list(stop, now_ms, no_writes())
+        self._begin_list(stop, now_ms, no_writes(), single=True)
         part = self._part = Part(self._connection)
         self._guard.enabled = True
         try:
@@ -193,8 +196,10 @@ class Database:
 
     # One list.
 
-    def _begin_list(self, stop: Stop, now_ms: int, read_only: Refusal | None, max_result_bytes: int = 0) -> None:
-        self._stop, self._read_only = stop, read_only
+    def _begin_list(
+        self, stop: Stop, now_ms: int, read_only: Refusal | None, max_result_bytes: int = 0, *, single: bool
+    ) -> None:
+        self._stop, self._read_only, self._single = stop, read_only, single
         self._entries.now_ms, self._entries.seen = now_ms, False
         self._wrote = self._wrote_apart = False
         self._left_rows = self._limits.max_rows
@@ -260,6 +265,11 @@ class Database:
         """A statement of the user is about to run."""
         if self._stop.requested:
             raise Interrupted
+        if not cursor.has_vdbe:
+            # A comment behind the last statement, whose rows are the answer.
+            return True
+        if self._single and self._part.begun:
+            raise one_statement()
         if not self._wrote:
             writes = not cursor.is_readonly and not cursor.is_explain
             if writes and self._read_only is not None:

@@ -41,6 +41,14 @@ def no_writes() -> Refusal:
     return not_allowed("A query only reads. Send statements that write to Execute.")
 
 
+def one_statement() -> Refusal:
+    return Refusal(
+        Reason.INVALID_STATEMENT,
+        "A query is one statement, since its rows are streamed. Send the others by themselves, or all to Execute.",
+        field="sql",
+    )
+
+
 def missing_parameter(name: str) -> Refusal:
     return _sql_error(f"The statement has a parameter named {shortened(name)}, and no value was sent for it")
 

@@ -23,6 +23,7 @@ class Part:
         "_started_ns",
         "_total",
         "_written",
+        "begun",
         "columns",
         "row_count",
         "rows",
@@ -34,6 +35,8 @@ class Part:
         self._started_ns = time.perf_counter_ns()
         self._total = connection.total_changes()
         self._changes = self._written = 0
+        # Whether an SQL statement of the text has begun.
+        self.begun = False
         self.columns: tuple[Column, ...] = ()
         self.rows: list[Sequence[SqlValue]] = []
         # Rows that were given out or dropped.
@@ -42,6 +45,7 @@ class Part:
 
     def begins(self, cursor: apsw.Cursor) -> None:
         """Another SQL statement of the text is about to run, or the same once more."""
+        self.begun = True
         self._count()
         self.row_count += len(self.rows)
         self.rows.clear()

@@ -127,6 +127,24 @@ def test_a_stream_shows_one_state_whatever_is_written_meanwhile(room: SqlConnect
     assert room.rows("SELECT count(*) FROM t WHERE a = 'changed'") == [(10,)]
 
 
+@pytest.mark.parametrize("behind", ["", ";", "; -- the numbers", " /* all */; /* of them */ ;\n"])
+@pytest.mark.parametrize("count", [3, 50_000])
+def test_what_stands_behind_a_statement_costs_it_no_rows(room: SqlConnection, count: int, behind: str) -> None:
+    text = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {count}) SELECT x FROM n{behind}"
+    assert room.query(text) == [(x,) for x in range(1, count + 1)]
+    if count == 3:
+        assert room.rows(text) == [(1,), (2,), (3,)]
+
+
+@pytest.mark.parametrize("count", [3, 50_000])
+def test_a_query_is_one_statement(room: SqlConnection, count: int) -> None:
+    many = f"WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT {count}) SELECT x FROM n"
+    for text in (f"{many}; SELECT 1, 2", f"SELECT 1, 2; {many}", f"{many}; {many}"):
+        refused = room.query(text)
+        assert isinstance(refused, Refusal)
+        assert refused.reason == "INVALID_STATEMENT"
+
+
 def test_a_query_only_reads(room: SqlConnection) -> None:
     room.done("CREATE TABLE t (a PRIMARY KEY)", "INSERT INTO t VALUES (1)")
     for text in (
