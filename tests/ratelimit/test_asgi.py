@@ -80,6 +80,14 @@ async def test_several_limits_have_a_policy_each(client: AsyncClient, applicatio
     assert denied.headers["retry-after"] == "720"
 
 
+async def test_policies_of_one_period_have_names_of_their_own(client: AsyncClient, application: Application) -> None:
+    limiter = RateLimiter(client, limits=[(2, 60), RateLimit(5, 60, "fixed_window"), (9, 3_600)], name="pages")
+    answered = await Browser(RateLimitMiddleware(application, limiter)).get()
+    for field in ("ratelimit-policy", "ratelimit"):
+        names = [policy.partition(";")[0] for policy in answered.headers[field].split(", ")]
+        assert names == ['"pages-60-1"', '"pages-60-2"', '"pages-3600-3"']
+
+
 async def test_addresses_are_told_apart_unless_there_is_a_key(client: AsyncClient, application: Application) -> None:
     limiter = RateLimiter(client, limit=1, period=60)
     by_address = RateLimitMiddleware(application, limiter)

@@ -13,8 +13,9 @@ import pytest
 
 import petra.sync.sessions
 from petra import AsyncClient, Client, VersionConflict
-from petra.errors import EncodeError, InvalidArgument
+from petra.errors import DeadlineExceeded, EncodeError, InvalidArgument
 from petra.sessions import Session, SessionInfo, Sessions
+from petra.sessions.ids import SessionId
 from petra.testing import TestServer
 from tests.support.layers import Tree
 
@@ -374,6 +375,17 @@ class TestUsers:
             ids = [each.id for each in [*theirs, *turned] if isinstance(each, Session)]
             assert [await sessions.get(each) for each in ids] == [None] * len(ids)
             assert await sessions.list("ann") == []
+
+    async def test_a_session_that_is_over_at_once_is_not_begun_for_ever(
+        self, client: AsyncClient, server: TestServer
+    ) -> None:
+        class Late(Sessions):
+            async def _read(self, sid: SessionId) -> Session | None:
+                server.clock.advance(1)
+                return await super()._read(sid)
+
+        with pytest.raises(DeadlineExceeded):
+            await Late(client, absolute=1).create("ann")
 
     async def test_users_are_any_strings(self, tree: Tree) -> None:
         sessions = tree.make(Sessions)

@@ -17,6 +17,9 @@ def headers_of(name: str, limits: Sequence[RateLimit], verdict: Throttled) -> He
     """
     each = verdict.each or (verdict,)
     names = [name] if len(limits) == 1 else [f"{name}-{_seconds(to_timeout(limit.period))}" for limit in limits]
+    if len(set(names)) < len(names):
+        # Periods may be alike, of two algorithms or in whole seconds.
+        names = [f"{own}-{number}" for number, own in enumerate(names, 1)]
     policies = [
         f"{_text(own)};q={limit.limit};w={_seconds(to_timeout(limit.period))}"
         for own, limit in zip(names, limits, strict=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from petra._layers import own_handle
+from petra.errors import DeadlineExceeded
 from petra.objects import AsyncNamespace, AsyncObject
 from petra.sessions.ids import SessionId, locator_of, new_handle, new_id, read_id
 from petra.sessions.records import (
@@ -33,6 +34,8 @@ from petra.values import Seconds, Value
 _MILLISECOND = timedelta(milliseconds=1)
 # A request on an object takes 1,024 keys.
 _CHUNK = 1_000
+# Nobody's sessions are all ended so many times in a row.
+_BEGINNINGS = 20
 
 
 class Sessions:
@@ -72,12 +75,14 @@ class Sessions:
         """Begins a session, of a user or of nobody yet.
 
         `data` is anything that JSON has, by name. `device` and `address` are for lists, and kept to 500 characters.
+        Raises DeadlineExceeded when the session is over before it can be read, again and again.
         """
         record = new_record(user, data or {}, device, address, self._timing)
         # All of a user's sessions may be ended right after this one was written; then it begins again.
-        while (session := await self._begin(user, record)) is None:
-            pass
-        return session
+        for _ in range(_BEGINNINGS):
+            if (session := await self._begin(user, record)) is not None:
+                return session
+        raise DeadlineExceeded("The new session ended before it could be read. Its time-outs may be too short.")
 
     async def get(self, session_id: str) -> Session | None:
         """The session that an id opens, or None when it has ended. This counts as a use of it."""
