@@ -71,7 +71,9 @@ class _Resource:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = self._calls.get(scope["method"])
         if call is None:
-            await _method_not_allowed(self._calls)(scope, receive, send)
+            await _method_not_allowed(self._calls, of_storage=scope["path"].startswith("/storage/"))(
+                scope, receive, send
+            )
         else:
             await self._exchanges.run(scope, receive, send, *call, _named(scope["path_params"]))
 
@@ -110,10 +112,9 @@ async def _not_found(scope: Scope, receive: Receive, send: Send) -> None:
     await refused(refusal)(scope, receive, send)
 
 
-def _method_not_allowed(verbs: Iterable[str]) -> Response:
+def _method_not_allowed(verbs: Iterable[str], *, of_storage: bool = False) -> Response:
     allowed = ", ".join(sorted(verbs))
-    refusal = HttpRefusal(
-        HttpReason.METHOD_NOT_ALLOWED,
-        f"This path takes {allowed}. If you mean a key of this name, send it as a parameter: /storage?key=...",
-    )
+    # A key can be called as another path is.
+    hint = " If you mean a key of this name, send it as a parameter: /storage?key=..." if of_storage else ""
+    refusal = HttpRefusal(HttpReason.METHOD_NOT_ALLOWED, f"This path takes {allowed}.{hint}")
     return refused(refusal, {"Allow": allowed})

@@ -156,6 +156,11 @@ def test_other_methods_are_told_which_there_are(http: httpx.Client) -> None:
     assert http.delete("/storage/list").headers["allow"] == "GET"
 
 
+@pytest.mark.parametrize(("path", "can_be_a_key"), [("/storage/list", True), ("/sql/o", False), ("/metrics", False)])
+def test_another_method_is_told_of_keys_where_there_are_any(http: httpx.Client, path: str, can_be_a_key: bool) -> None:
+    assert ("/storage?key=" in http.put(path).text) is can_be_a_key
+
+
 def test_a_request_id_makes_a_request_once(api: Api) -> None:
     # As long as the UUIDs that people use.
     headers = {"Idempotency-Key": "0b9d8f7e-6a5b-4c3d-9e2f-1a0b9c8d7e6f"}
