@@ -277,8 +277,15 @@ class Database:
             # Reads alone need no transaction: nobody else writes. What is deferred is deferred to the end of one.
             if writes or (self._read_only is None and _DEFERS in sql.lower()):
                 self._begin()
+        if self._part.rows:
+            self._give_back(self._part.rows)
         self._part.begins(cursor)
         return True
+
+    def _give_back(self, rows: Sequence[Sequence[SqlValue]]) -> None:
+        """Rows that are not part of the answer, since another statement or execution follows."""
+        self._left_rows += len(rows)
+        self._left_memory_bytes += sum([sys.getsizeof(value) for row in rows for value in row])
 
     def _begin(self) -> None:
         # PRAGMA optimize writes, and SQLite says that it only reads.

@@ -116,6 +116,19 @@ def test_too_much_at_once_changes_nothing(text: str) -> None:
         box.close()
 
 
+def test_only_rows_of_the_answer_count_for_its_size() -> None:
+    box = Box(dataclasses.replace(LIMITS, max_rows=10, max_result_bytes=10_000))
+    try:
+        box.try_run(Statement("CREATE TABLE t (a INTEGER PRIMARY KEY, b)"))
+        insert = "INSERT INTO t (b) VALUES (zeroblob(?)) RETURNING a, b"
+        assert box.try_run(Statement(insert, (5_000,) * 30, (), 30)).results[0].rows == [(30, bytes(5_000))]
+        with pytest.raises(Refusal) as refused:
+            box.try_run(Statement(f"{ENDLESS} SELECT x FROM n LIMIT 11"))
+        assert refused.value.reason is Reason.RESULT_TOO_LARGE
+    finally:
+        box.close()
+
+
 def test_a_database_has_a_largest_size() -> None:
     box = Box(dataclasses.replace(LIMITS, max_database_bytes=64 << 10))
     try:
