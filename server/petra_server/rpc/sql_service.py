@@ -97,8 +97,11 @@ class SqlService:
             yield _whole(reply)
             return
         async with aclosing(self._stream(query, reply, deadline)) as parts:
-            async for part in parts:
-                yield part
+            try:
+                async for part in parts:
+                    yield part
+            except Refusal as refusal:
+                raise (refusal.within("statement") if refusal.field else refusal) from None
 
     async def _stream(
         self, query: Query, reply: QueryReply, deadline: float | None

@@ -142,7 +142,7 @@ def test_a_query_is_one_statement(room: SqlConnection, count: int) -> None:
     for text in (f"{many}; SELECT 1, 2", f"SELECT 1, 2; {many}", f"{many}; {many}"):
         refused = room.query(text)
         assert isinstance(refused, Refusal)
-        assert refused.reason == "INVALID_STATEMENT"
+        assert (refused.reason, refused.fields) == ("INVALID_STATEMENT", ("statement.sql",))
 
 
 def test_a_query_only_reads(room: SqlConnection) -> None:
