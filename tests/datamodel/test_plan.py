@@ -225,3 +225,66 @@ def test_the_tables_are_those_that_the_documentation_describes(fresh: Fresh) -> 
     fresh.apply(model())
     texts = [row[0] for row in fresh.connection.execute("SELECT sql FROM sqlite_master WHERE name LIKE 'pages%'")]
     assert texts == list(create_tables(model()))
+
+
+@pytest.mark.parametrize(("old", "new"), [("int", "bool"), ("string", "timestamp"), ("json", "string")])
+def test_another_type_in_the_same_column_is_refused_until_somebody_says_it_is_converted(
+    fresh: Fresh, old: str, new: str
+) -> None:
+    names = ["title", "status", "views"]
+    fresh.apply(model({**FIELDS, "views": old}, sync_fields=names))
+    newer = model({**FIELDS, "views": new}, sync_fields=names)
+    refusal = only(fresh.plan(newer))
+    assert (refusal.kind, refusal.name) == ("retype", "pages.views")
+    assert f"was made as {old} and is {new}" in str(refusal)
+    fresh.connection.execute(str(refusal).partition("Say that it is done: ")[2].splitlines()[0])
+    assert fresh.plan(newer).is_empty
+    assert only(fresh.plan(model({**FIELDS, "views": old}, sync_fields=names))).kind == "retype"
+
+
+def test_a_column_that_was_added_keeps_its_type_too(fresh: Fresh) -> None:
+    fresh.apply(model())
+    fresh.apply(model({**FIELDS, "hidden": "int"}))
+    assert only(fresh.plan(model({**FIELDS, "hidden": "bool"}))).name == "pages.hidden"
+
+
+def test_a_string_may_become_a_text(fresh: Fresh) -> None:
+    names = ["title", "status", "views"]
+    fresh.apply(model())
+    assert fresh.plan(model({**FIELDS, "title": "text"}, sync_fields=names)).is_empty
+
+
+def test_another_table_of_a_model_is_refused_with_a_recipe_that_works(fresh: Fresh) -> None:
+    fresh.apply(model(unique=["title"]))
+    fresh.connection.execute("INSERT INTO pages (id, _key) VALUES ('1', 'page:1')")
+    newer = model(table="leaves", unique=["title"])
+    refusal = only(fresh.plan(newer))
+    assert (refusal.kind, refusal.name) == ("rename", "leaves")
+    fresh.connection.execute('DROP INDEX "unique pages(title)"')
+    fresh.connection.executescript(str(refusal).partition("then: ")[2].splitlines()[0])
+    fresh.apply(newer)
+    assert fresh.connection.execute("SELECT id FROM leaves").fetchall() == [("1",)]
+    assert fresh.plan(newer).is_empty
+
+
+def test_a_model_may_have_another_table_once_the_old_one_is_gone(fresh: Fresh) -> None:
+    fresh.apply(model())
+    fresh.connection.execute("DROP TABLE pages")
+    assert not fresh.plan(model(table="leaves")).refusals
+
+
+def test_keys_of_another_pattern_are_refused_until_somebody_says_they_are_moved(fresh: Fresh) -> None:
+    fresh.apply(model())
+    newer = read_definition(
+        {"name": "PAGE", "fields": FIELDS, "kv": {"key_pattern": "it's:{id}"}, "d1": {"table": "pages"}}
+    )
+    refusal = only(fresh.plan(newer))
+    assert "'page:{id}'" in refusal.message
+    fresh.connection.execute(str(refusal).partition("Say that the pattern is another one: ")[2].splitlines()[0])
+    assert fresh.plan(newer).is_empty
+
+
+def test_another_name_of_a_model_that_makes_other_keys_is_refused(fresh: Fresh) -> None:
+    fresh.apply(model())
+    other = read_definition({"name": "LEAF", "fields": FIELDS, "d1": {"table": "pages"}})
+    assert "'leaf:{id}'" in only(fresh.plan(other)).message

@@ -29,7 +29,11 @@ def look(definitions: Iterable[ModelDefinition]) -> list[Statement]:
             wanted,
         ),
         # The other columns of the row with the greatest run: so SQLite defines it for max().
-        Statement(f'SELECT id, max(run), kind, model, detail, state, position FROM "{MIGRATIONS}" GROUP BY id'),
+        Statement(
+            "SELECT r.id, max(r.run), r.kind, r.model, r.detail, r.state, r.position,"
+            " EXISTS (SELECT 1 FROM sqlite_master AS m WHERE m.type = 'table' AND r.id = 'table:' || m.name)"
+            f' FROM "{MIGRATIONS}" AS r GROUP BY r.id'
+        ),
     ]
 
 
@@ -41,7 +45,10 @@ def read_database(results: Sequence[Result]) -> Database:
     indexes: dict[str, dict[str, str]] = {}
     for table, name, text in results[1]:
         indexes.setdefault(table.lower(), {})[name] = text
-    records = {step: Record(*values) for step, *values in (results[2] if len(results) > 2 else ())}
+    records = {
+        step: Record(run, kind, model, detail, state, position, bool(is_there))
+        for step, run, kind, model, detail, state, position, is_there in (results[2] if len(results) > 2 else ())
+    }
     return Database(tables, indexes, records)
 
 

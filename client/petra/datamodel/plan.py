@@ -17,7 +17,18 @@ from typing import Final, Literal, TypeAlias
 
 from petra.datamodel.definition import ModelDefinition
 from petra.datamodel.errors import DefinitionError
-from petra.datamodel.recipes import Refusal, changed_index, dropped_column, dropped_unique, foreign_table, retyped
+from petra.datamodel.making import Made, is_another_meaning, made_of, read_made
+from petra.datamodel.recipes import (
+    Refusal,
+    changed_index,
+    dropped_column,
+    dropped_unique,
+    foreign_table,
+    reinterpreted,
+    rekeyed,
+    renamed_table,
+    retyped,
+)
 from petra.datamodel.registry import MODELS
 from petra.datamodel.schema import (
     CREATE_MIGRATIONS,
@@ -54,6 +65,8 @@ class Record:
     detail: str
     state: str
     position: str
+    # Of the making of a table: whether there is a table of that name now.
+    is_there: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,9 @@ def _plan(definition: ModelDefinition, database: Database) -> Plan:
     table = definition.table
     present = database.tables.get(table.lower())
     if present is None:
+        others = _other_tables(definition, database)
+        if others:
+            return Plan((), (), tuple(renamed_table(definition, other) for other in others), {})
         step = Step(
             f"table:{table}",
             database.run(f"table:{table}"),
@@ -179,7 +195,7 @@ def _plan(definition: ModelDefinition, database: Database) -> Plan:
             definition.name,
             table,
             create_tables(definition),
-            json.dumps(list(columns(definition))),
+            made_of(definition),
         )
         new = [_index_step(definition, index, database, long=False) for index in indexes(definition)]
         return Plan((step, *new), (), (), {})
@@ -187,6 +203,7 @@ def _plan(definition: ModelDefinition, database: Database) -> Plan:
         return Plan((), (), (foreign_table(definition),), {})
     added, refusals = _columns(definition, present, database)
     index_steps, index_refusals, index_names = _indexes(definition, database)
+    refusals += _meanings(definition, present, database)
     names = [table, *(f"{table}.{name}" for name in columns(definition) if name in present), *index_names]
     return Plan((*added, *index_steps), tuple(names), (*refusals, *index_refusals), database.pending(definition.name))
 
@@ -211,7 +228,7 @@ def _columns(
         step_id = f"column:{definition.table}.{one.name}"
         name = f"{definition.table}.{one.name}"
         sql = (add_column(definition, one),)
-        steps.append(Step(step_id, database.run(step_id), "column", definition.name, name, sql, one.name))
+        steps.append(Step(step_id, database.run(step_id), "column", definition.name, name, sql, one.type))
     if missing:
         names = [one.name for one in missing]
         step_id = f"backfill:{definition.table}({','.join(names)})"
@@ -232,9 +249,37 @@ def _columns(
 def _ours(definition: ModelDefinition, database: Database) -> list[str]:
     """The columns of a table that we made."""
     record = database.records.get(f"table:{definition.table}")
-    made: list[str] = json.loads(record.detail) if record is not None else []
+    made = Made() if record is None else read_made(record.detail)
     prefix = f"column:{definition.table}."
-    return [*made, *(step.removeprefix(prefix) for step in database.records if step.startswith(prefix))]
+    return [*made.types, *(step.removeprefix(prefix) for step in database.records if step.startswith(prefix))]
+
+
+def _other_tables(definition: ModelDefinition, database: Database) -> list[str]:
+    """The tables that a model had under other names, and that are still there."""
+    return [
+        step.removeprefix("table:")
+        for step, record in database.records.items()
+        if step.startswith("table:") and record.model == definition.name and record.is_there
+    ]
+
+
+def _meanings(definition: ModelDefinition, present: Mapping[str, str], database: Database) -> list[Refusal]:
+    """What the columns do not tell: fields of another type that has the same column, and keys of another pattern."""
+    record = database.records.get(f"table:{definition.table}")
+    made = Made() if record is None else read_made(record.detail)
+    refusals = []
+    for one in definition.columns:
+        step_id = f"column:{definition.table}.{one.name}"
+        column = database.records.get(step_id)
+        was = made.types.get(one.name, "") if column is None else column.detail
+        if one.name in present and is_another_meaning(was, one.type):
+            refusals.append(reinterpreted(definition, one.name, was, one.type, database.run(step_id)))
+    step_id = f"key:{definition.table}"
+    moved = database.records.get(step_id)
+    pattern = made.key if moved is None else moved.detail
+    if pattern and pattern != definition.pattern.text:
+        refusals.append(rekeyed(definition, pattern, database.run(step_id)))
+    return refusals
 
 
 def _indexes(definition: ModelDefinition, database: Database) -> tuple[list[Step], list[Refusal], list[str]]:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from petra.datamodel.definition import ModelDefinition, quoted
-from petra.datamodel.schema import Index, literal_name
+from petra.datamodel.definition import ACCESS_SUFFIX, ModelDefinition, quoted
+from petra.datamodel.schema import MIGRATIONS, Index, literal_name
 from petra.errors import FailedPrecondition
 
 RefusalKind: TypeAlias = Literal["drop", "rename", "retype", "index", "table"]
@@ -72,6 +72,30 @@ Convert the objects: load each record, set {name} to the value of the new type, 
 Verify: run initialize, which makes the indexes again, and reconcile the model.
 """
 
+_REINTERPRETED: Final = """\
+Backup: {backup}
+Convert the objects: in batches, load each record with a model that has {name} as {was} and the new type as a field \
+{other} beside it, set {other}, and save it; or write the objects by other means.
+Convert the column in batches, so that it says what the objects say, and verify it.
+Say that it is done: {done}
+Verify: run initialize, and reconcile the model.
+"""
+_REKEYED: Final = """\
+Keep the keys: give the model the pattern {was!r}.
+Or move them. Backup: {backup}
+Say that the pattern is another one: {done}
+Move the objects: with the new model, in batches, query all records of the system's store with include_deleted and \
+with_data, and save(force=True) each. Until it has been moved, get by its id may not find a record.
+Verify: run initialize, and reconcile the model.
+"""
+_RENAMED_TABLE: Final = """\
+Backup: export the keys that begin with {prefix!r}, where the full objects are.
+Renamed? Drop the indexes of the old table (SELECT name, sql FROM sqlite_master WHERE tbl_name = '{old}'), then: \
+ALTER TABLE {old_table} RENAME TO {table}; ALTER TABLE {old_access} RENAME TO {access}
+Not renamed? Give the model another name, or drop the old tables.
+Verify: run initialize, which makes the indexes again, and reconcile the model.
+"""
+
 
 def dropped_column(definition: ModelDefinition, name: str, candidates: Sequence[str]) -> Refusal:
     """A column that we made, and that no field of the model is any more. `candidates` are new ones of its type."""
@@ -92,6 +116,47 @@ def retyped(definition: ModelDefinition, name: str, present: str, wanted: str) -
     message = f"{place} is {present} in the table and {wanted} in {definition.name}: converting it is left to you."
     recipe = _recipe(_RETYPED, definition, name, wanted=wanted, other=quoted(f"{name}_new"))
     return Refusal("retype", definition.name, place, message, recipe)
+
+
+def reinterpreted(definition: ModelDefinition, name: str, was: str, wanted: str, run: int) -> Refusal:
+    """A field of another type, whose column has the same type. `run` is that of the record which says it is done."""
+    place = f"{definition.table}.{name}"
+    message = f"{place} was made as {was} and is {wanted} in {definition.name}: converting it is left to you."
+    done = _record(definition, f"column:{place}", "column", wanted, run)
+    recipe = _recipe(_REINTERPRETED, definition, name, was=was, other=quoted(f"{name}_new"), done=done)
+    return Refusal("retype", definition.name, place, message, recipe)
+
+
+def rekeyed(definition: ModelDefinition, was: str, run: int) -> Refusal:
+    """A model whose keys have another pattern than those that are there."""
+    text = definition.pattern.text
+    message = f"The keys of {definition.table} are {was!r}, and {text!r} in {definition.name}: moving is left to you."
+    done = _record(definition, f"key:{definition.table}", "key", text, run)
+    recipe = _recipe(_REKEYED, definition, definition.primary.name, was=was, done=done)
+    return Refusal("rename", definition.name, f"{definition.table} keys", message, recipe)
+
+
+def renamed_table(definition: ModelDefinition, old: str) -> Refusal:
+    """A model whose table is not there, while one that was made for it under another name is."""
+    message = f"{definition.name} has the table {old!r}, and wants {definition.table!r}: renaming it is left to you."
+    text = _RENAMED_TABLE.format(
+        prefix=definition.pattern.text.partition("{")[0],
+        old=old,
+        old_table=quoted(old),
+        old_access=quoted(old + ACCESS_SUFFIX),
+        table=quoted(definition.table),
+        access=quoted(definition.access_table),
+    )
+    return Refusal("rename", definition.name, definition.table, message, tuple(text.splitlines()))
+
+
+def _record(definition: ModelDefinition, step_id: str, kind: str, detail: str, run: int) -> str:
+    """The statement that records what was done by hand. Names and types hold no quotes; a pattern may."""
+    text = detail.replace("'", "''")
+    return (
+        f'INSERT INTO "{MIGRATIONS}" (id, run, kind, model, detail, state)'
+        f" VALUES ('{step_id}', {run}, '{kind}', '{definition.name}', '{text}', 'done')"
+    )
 
 
 def dropped_unique(definition: ModelDefinition, name: str) -> Refusal:
