@@ -290,6 +290,18 @@ async def test_a_seed_that_is_not_valid_says_so(datastore: Datastore, system: St
     assert await titles(system, model()) == []
 
 
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [([{"title": "a"}, {"title": "a"}], []), ([{"title": "a"}, {"title": "a", "status": "x"}], ["title"])],
+)
+async def test_a_seed_that_means_one_record_twice_says_so(
+    datastore: Datastore, system: Store, data: list[object], match: list[str]
+) -> None:
+    with pytest.raises(InvalidArgument, match="a record twice"):
+        await initialize(datastore, [model(seeds={"match": match, "data": data})])
+    assert await titles(system, model()) == []
+
+
 async def test_a_seed_may_belong_to_a_user(datastore: Datastore, ann: Store, bob: Store) -> None:
     seeds = model(seeds={"data": [{"title": "a", "user_id": "${OWNER}"}]})
     await initialize(datastore, [seeds], environment={"OWNER": "ann"})

@@ -280,6 +280,7 @@ def test_keys_of_another_pattern_are_refused_until_somebody_says_they_are_moved(
     )
     refusal = only(fresh.plan(newer))
     assert "'page:{id}'" in refusal.message
+    assert "export the keys that begin with 'page:'" in str(refusal)
     fresh.connection.execute(str(refusal).partition("Say that the pattern is another one: ")[2].splitlines()[0])
     assert fresh.plan(newer).is_empty
 

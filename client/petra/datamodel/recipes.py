@@ -132,7 +132,8 @@ def rekeyed(definition: ModelDefinition, was: str, run: int) -> Refusal:
     text = definition.pattern.text
     message = f"The keys of {definition.table} are {was!r}, and {text!r} in {definition.name}: moving is left to you."
     done = _record(definition, f"key:{definition.table}", "key", text, run)
-    recipe = _recipe(_REKEYED, definition, definition.primary.name, was=was, done=done)
+    old = was.partition("{")[0]
+    recipe = _recipe(_REKEYED, definition, definition.primary.name, prefix=old, was=was, done=done)
     return Refusal("rename", definition.name, f"{definition.table} keys", message, recipe)
 
 
@@ -186,9 +187,11 @@ def foreign_table(definition: ModelDefinition) -> Refusal:
     )
 
 
-def _recipe(template: str, definition: ModelDefinition, name: str, **names: str) -> tuple[str, ...]:
+def _recipe(
+    template: str, definition: ModelDefinition, name: str, *, prefix: str | None = None, **names: str
+) -> tuple[str, ...]:
     table = quoted(definition.table)
-    prefix = definition.pattern.text.partition("{")[0]
+    prefix = definition.pattern.text.partition("{")[0] if prefix is None else prefix
     kept = f"CREATE TABLE {quoted(f'{definition.table}_backup')} AS SELECT * FROM {table}"
     text = template.format(
         table=table,

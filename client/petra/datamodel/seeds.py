@@ -58,7 +58,7 @@ def seed_rows(
 ) -> list[dict[str, object]]:
     """The records of a seed with variables replaced and primary keys. Raises MissingVariable, InvalidArgument."""
     primary = definition.primary.name
-    made = []
+    made: list[dict[str, object]] = []
     for written in seed.data:
         row = {name: _replaced(value, environment, definition) for name, value in written.items()}
         for name in row:
@@ -66,7 +66,23 @@ def seed_rows(
                 raise InvalidArgument(f"A seed of {definition.name} sets {name}, which is kept by Petra.", field=name)
         # A primary field of the model's own has to be there.
         made.append(row if definition.options.primary is None else {primary: _stable_id(definition, written), **row})
+    _check_once(definition, seed, made)
     return made
+
+
+def _check_once(definition: ModelDefinition, seed: SeedDefinition, rows: list[dict[str, object]]) -> None:
+    """Raises InvalidArgument when two records of a seed mean the same one."""
+    names = seed.match or (definition.primary.name,)
+    seen: set[str] = set()
+    for row in rows:
+        meant = repr([row.get(name) for name in names])
+        if meant in seen:
+            raise InvalidArgument(
+                f"A seed of {definition.name} has a record twice: two have the {', '.join(names)} {meant[1:-1]}. A"
+                " primary key that is not given follows from the rest of the record.",
+                field="seeds",
+            )
+        seen.add(meant)
 
 
 def find_seeded(definition: ModelDefinition, seed: SeedDefinition, row: Mapping[str, object]) -> Statement:
