@@ -116,6 +116,9 @@ class TestQueries:
         ("options", "sentence"),
         [
             ({"where": {"a b": 1}}, "is no field"),
+            ({"where": {"ms": float("nan")}}, "nan"),
+            ({"where": ["ms"]}, "where is a mapping"),
+            ({"order_by": 5}, "order_by is text"),
             ({"where": {"": 1}}, "is no field"),
             ({"where": {7: 1}}, "is no field"),
             ({"where": {"_auth": "ann"}}, "_auth cannot be queried"),

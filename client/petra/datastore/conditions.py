@@ -37,6 +37,8 @@ def query(
     user_id: UserId,
 ) -> Bound:
     """Reads the objects that the user sees and that meet all conditions. Raises InvalidArgument."""
+    if where is not None and not isinstance(where, Mapping):
+        raise InvalidArgument(f"where is a mapping of fields, not {type(where).__name__}.", field="where")
     table, parameters = table_of(storage_class), _Parameters()
     sql = f"SELECT {shown_columns(table)} FROM {table}"
     if user_id is not None:
@@ -84,6 +86,8 @@ def _conditions(table: str, field: str, wanted: Value, parameters: _Parameters) 
 
 def _order(table: str, order_by: str | Sequence[str] | None) -> str:
     """The terms of ORDER BY. Objects that are equal in them stay in the order in which they were first put."""
+    if order_by is not None and not isinstance(order_by, Sequence):
+        raise InvalidArgument(f"order_by is text, or a list of it, not {type(order_by).__name__}.", field="order_by")
     terms, direction = [], "ASC"
     for term in order_by.split(",") if isinstance(order_by, str) else order_by or ():
         field, _, given = str(term).strip().partition(" ")

@@ -11,6 +11,7 @@ parameters. `:user` is the reader, None for the system. Each statement is atomic
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -212,6 +213,9 @@ def as_parameter(value: object, field: str) -> SqlValue:
     """A value as SQLite compares it with one out of JSON. Raises InvalidArgument."""
     if isinstance(value, bool):
         return int(value)
+    if isinstance(value, float) and math.isnan(value):
+        # SQLite takes it for NULL, so it would find what has no value.
+        raise InvalidArgument(f"{field} is compared with nan, which nothing equals.", field="where")
     if value is None or isinstance(value, int | float | str):
         return value
     raise InvalidArgument(
