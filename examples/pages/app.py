@@ -20,6 +20,7 @@ from examples.pages.models import MODELS, Page, Project, Status, User
 from petra import AsyncClient, VersionConflict
 from petra.datamodel import Duplicate, HookRefused, ValidationError, initialize
 from petra.datastore import Datastore, NotFoundOrNoAccess, Store
+from petra.errors import InvalidArgument
 
 T = TypeVar("T")
 
@@ -30,6 +31,7 @@ STATUS_OF: dict[type[Exception], int] = {
     Duplicate: 409,
     HookRefused: 409,
     ValidationError: 422,
+    InvalidArgument: 422,
 }
 
 

@@ -108,6 +108,13 @@ def test_pages_of_a_project_that_two_share(browser: httpx.Client) -> None:
     assert "title" in clash["detail"]
 
 
+def test_what_cannot_be_is_refused(browser: httpx.Client) -> None:
+    dora = Visitor(browser, "dora")
+    assert "page is a whole number" in dora.ask("GET", "/projects", 422, params={"page": 0})["detail"]
+    project = dora.ask("POST", "/projects", 201, json={"name": "Limits"})["id"]
+    dora.ask("GET", f"/projects/{project}/pages", 422, params={"page": 2**63})
+
+
 def test_a_key_is_needed_and_an_address_is_taken_once(browser: httpx.Client) -> None:
     Visitor(browser, "carl")
     assert browser.get("/me").status_code in (401, 403)
