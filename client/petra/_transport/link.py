@@ -32,7 +32,7 @@ from petra._transport.channel import Channel
 from petra._transport.connector import Connector
 from petra._transport.deadlines import Deadlines
 from petra._transport.http2 import GrpcStatus, Stream
-from petra._transport.packing import pack, unpack
+from petra._transport.packing import pack, unpack, withdrawal
 from petra._transport.portions import Portions
 from petra._transport.status import from_operation_error, from_status
 from petra._transport.target import Target
@@ -141,7 +141,9 @@ class Link:
     def give_up(self, call: Call[Any]) -> None:
         """Nobody waits for this call any more."""
         if call.outcome is None:
-            self._in_flight.pop(call.id, None)
+            sent = self._in_flight.pop(call.id, None) is call
+            if sent and call.interruptible and self._stream is not None:
+                self._stream.send(withdrawal(call.id))
             self._finish(call, ClientClosed("The call was cancelled."))
             self._given_up()
 

@@ -92,6 +92,11 @@ def _timeout_ms(call: Call[Any], now: float) -> int:
     return min(_LARGEST_TIMEOUT_MS, max(1, int(left * 1_000)))
 
 
+def withdrawal(call_id: int) -> bytes:
+    """A message that has the server end what a call began."""
+    return pb.PipelineRequest(withdrawn=[call_id]).SerializeToString()
+
+
 def unpack(message: pb.PipelineResponse) -> Iterator[tuple[int, Answer]]:
     """The answers of a message with their ids; its errors are not among them."""
     answers = map(

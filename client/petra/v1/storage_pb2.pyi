@@ -516,7 +516,7 @@ class Address(_message.Message):
     def __init__(self, namespace: _Optional[str] = ..., object: _Optional[str] = ...) -> None: ...
 
 class PipelineRequest(_message.Message):
-    __slots__ = ("ids", "methods", "addresses", "address_indexes", "keys", "values", "encodings", "ttl_ms", "if_versions", "options", "durabilities", "request_ids", "numbers", "initials", "timeouts_ms")
+    __slots__ = ("ids", "methods", "addresses", "address_indexes", "keys", "values", "encodings", "ttl_ms", "if_versions", "options", "durabilities", "request_ids", "numbers", "initials", "timeouts_ms", "withdrawn")
     IDS_FIELD_NUMBER: _ClassVar[int]
     METHODS_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
@@ -532,6 +532,7 @@ class PipelineRequest(_message.Message):
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
     INITIALS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUTS_MS_FIELD_NUMBER: _ClassVar[int]
+    WITHDRAWN_FIELD_NUMBER: _ClassVar[int]
     ids: _containers.RepeatedScalarFieldContainer[int]
     methods: _containers.RepeatedScalarFieldContainer[Method]
     addresses: _containers.RepeatedCompositeFieldContainer[Address]
@@ -547,7 +548,8 @@ class PipelineRequest(_message.Message):
     numbers: _containers.RepeatedScalarFieldContainer[int]
     initials: _containers.RepeatedScalarFieldContainer[int]
     timeouts_ms: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, ids: _Optional[_Iterable[int]] = ..., methods: _Optional[_Iterable[_Union[Method, str]]] = ..., addresses: _Optional[_Iterable[_Union[Address, _Mapping]]] = ..., address_indexes: _Optional[_Iterable[int]] = ..., keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[bytes]] = ..., encodings: _Optional[_Iterable[_Union[Encoding, str]]] = ..., ttl_ms: _Optional[_Iterable[int]] = ..., if_versions: _Optional[_Iterable[int]] = ..., options: _Optional[_Iterable[int]] = ..., durabilities: _Optional[_Iterable[_Union[Durability, str]]] = ..., request_ids: _Optional[_Iterable[bytes]] = ..., numbers: _Optional[_Iterable[int]] = ..., initials: _Optional[_Iterable[int]] = ..., timeouts_ms: _Optional[_Iterable[int]] = ...) -> None: ...
+    withdrawn: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, ids: _Optional[_Iterable[int]] = ..., methods: _Optional[_Iterable[_Union[Method, str]]] = ..., addresses: _Optional[_Iterable[_Union[Address, _Mapping]]] = ..., address_indexes: _Optional[_Iterable[int]] = ..., keys: _Optional[_Iterable[str]] = ..., values: _Optional[_Iterable[bytes]] = ..., encodings: _Optional[_Iterable[_Union[Encoding, str]]] = ..., ttl_ms: _Optional[_Iterable[int]] = ..., if_versions: _Optional[_Iterable[int]] = ..., options: _Optional[_Iterable[int]] = ..., durabilities: _Optional[_Iterable[_Union[Durability, str]]] = ..., request_ids: _Optional[_Iterable[bytes]] = ..., numbers: _Optional[_Iterable[int]] = ..., initials: _Optional[_Iterable[int]] = ..., timeouts_ms: _Optional[_Iterable[int]] = ..., withdrawn: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class PipelineResponse(_message.Message):
     __slots__ = ("ids", "versions", "values", "encodings", "expires_at_ms", "numbers", "errors")

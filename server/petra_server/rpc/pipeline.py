@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from time import perf_counter
 
@@ -48,6 +48,8 @@ _SLICE_BYTES = 96 << 10
 _PORTION_BYTES = 64 << 10
 # What the first answers of a stream are taken to be: large, until it is known.
 _UNKNOWN_ANSWER_BYTES = 64 << 10
+# What may run for long.
+_WITHDRAWABLE = frozenset((pb.METHOD_EXECUTE, pb.METHOD_TRANSACT))
 
 
 class PipelineStream:
@@ -91,6 +93,8 @@ class PipelineStream:
         self._writer_wake: asyncio.Future[None] | None = None
         self._reader_wake: asyncio.Future[None] | None = None
         self._listing_tasks: set[asyncio.Task[None]] = set()
+        # Operations that may be withdrawn, by their ids, until they are answered.
+        self._withdrawable: dict[int, Call] = {}
 
     async def serve(self) -> Refusal | None:
         """Reads, answers, and returns when everything is answered: why the stream ended early, or None."""
@@ -103,6 +107,7 @@ class PipelineStream:
         finally:
             self._over = True
             self._account.add(-self._load_bytes)
+            self._withdraw(self._withdrawable)
             for message in self._messages:
                 self._tell(message)
             self._reader.cancel()
@@ -150,7 +155,9 @@ class PipelineStream:
 
     async def _take(self, data: bytes) -> None:
         """Submits the operations of a message. Raises Refusal when it is no good as a whole."""
-        columns = Columns(parse(pb.PipelineRequest, data), self._requests)
+        request = parse(pb.PipelineRequest, data)
+        self._withdraw(request.withdrawn)
+        columns = Columns(request, self._requests)
         now = self._loop.time()
         self._figures.messages.observe(columns.count)
         for namespace, count in columns.namespaces():
@@ -169,6 +176,13 @@ class PipelineStream:
                 # Between slices everyone else has a turn.
                 await asyncio.sleep(0)
                 await self._room()
+
+    def _withdraw(self, op_ids: Iterable[int]) -> None:
+        """Has nothing more done for operations that are not answered yet."""
+        for op_id in op_ids:
+            call = self._withdrawable.get(op_id)
+            if call is not None:
+                call.withdrawn = True
 
     def _next_slice(self) -> int:
         """How many operations may be submitted at once, so that their answers find room if they are like the last."""
@@ -243,6 +257,8 @@ class PipelineStream:
             Call(gather, actor, operation, prepared.sync, prepared.scope, prepared.request_id, deadline, tag)
             for tag, (actor, operation) in enumerate(parts)
         )
+        if method in _WITHDRAWABLE:
+            self._withdrawable[op_id] = calls[-1]
 
     def _prepare(self, method: int, data: bytes) -> Prepared:
         kind, prepare = EMBEDDED[method]
@@ -285,6 +301,8 @@ class PipelineStream:
         """Queues an answer; `operation_bytes` is what its operation was counted with, and `asked` its method."""
         if self._over:
             return
+        if self._withdrawable:
+            self._withdrawable.pop(op_id, None)
         size_bytes = ITEM_BYTES
         if type(outcome) is GetReply:
             if outcome.record is not None:
