@@ -63,14 +63,20 @@ def terminal(*args: str, **variables: str) -> Iterator[Terminal]:
     """The command on a terminal of its own, with these variables in its environment."""
     leader, follower = pty.openpty()
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    with subprocess.Popen(
-        [*COMMAND, *args],
-        env=environment(**{"TERM": "xterm", "COLUMNS": "", "LINES": "", **variables}),
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        start_new_session=True,
-    ) as process:
+    # Who runs the tests in the background has them begin with SIGINT ignored, and their children too.
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *args],
+            env=environment(**{"TERM": "xterm", "COLUMNS": "", "LINES": "", **variables}),
+            stdin=follower,
+            stdout=follower,
+            stderr=follower,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, inherited)
+    with process:
         os.close(follower)
         try:
             yield Terminal(leader, process)

@@ -59,7 +59,7 @@ async def load(server: ServerProcess, scraped: list[Samples]) -> None:
     """Gets, sets and refusals by the Python client and over HTTP, from many tasks at once, with scrapes between."""
     base = f"http://{server.start_line['http']}"
     async with (
-        AsyncClient(server.address, namespace="counted") as client,
+        AsyncClient(server.address, namespace="counted", timeout=PATIENCE_S) as client,
         httpx.AsyncClient(base_url=base, trust_env=False, timeout=PATIENCE_S) as http,
         asyncio.TaskGroup() as tasks,
     ):
