@@ -27,13 +27,19 @@ class Terminal:
 
     def until(self, condition: Callable[[str], bool]) -> str:
         """What was written since the last time, when it meets the condition."""
-        deadline = time.monotonic() + 60
-        while not condition(self._written.decode(errors="replace")):
-            assert time.monotonic() < deadline, self._written
-            if select.select([self._leader], [], [], 0.1)[0]:
-                self._written += self._read()
+        assert self.meets(condition, 60), self._written
         text, self._written = self._written.decode(errors="replace"), b""
         return text
+
+    def meets(self, condition: Callable[[str], bool], seconds: float) -> bool:
+        """Whether what was written since `until` meets the condition in time."""
+        deadline = time.monotonic() + seconds
+        while not condition(self._written.decode(errors="replace")):
+            if time.monotonic() > deadline:
+                return False
+            if select.select([self._leader], [], [], 0.1)[0]:
+                self._written += self._read()
+        return True
 
     def rest(self) -> str:
         """What is written until the process ends."""
@@ -63,20 +69,14 @@ def terminal(*args: str, **variables: str) -> Iterator[Terminal]:
     """The command on a terminal of its own, with these variables in its environment."""
     leader, follower = pty.openpty()
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
-    # Who runs the tests in the background has them begin with SIGINT ignored, and their children too.
-    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            [*COMMAND, *args],
-            env=environment(**{"TERM": "xterm", "COLUMNS": "", "LINES": "", **variables}),
-            stdin=follower,
-            stdout=follower,
-            stderr=follower,
-            start_new_session=True,
-        )
-    finally:
-        signal.signal(signal.SIGINT, inherited)
-    with process:
+    with subprocess.Popen(
+        [*COMMAND, *args],
+        env=environment(**{"TERM": "xterm", "COLUMNS": "", "LINES": "", **variables}),
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    ) as process:
         os.close(follower)
         try:
             yield Terminal(leader, process)
