@@ -126,6 +126,7 @@ class PipelineStore:
         self._next_id = 1
         self._pending: list[_Operation] = []
         self._wake = asyncio.Event()
+        self._closing = False
         self._answers: dict[int, asyncio.Future[_Answer]] = {}
         self._ended = ""
         self._writing = asyncio.create_task(self._write())
@@ -149,7 +150,9 @@ class PipelineStore:
         return _replaced(storage_pb2.TransactResponse.FromString(answer.value))
 
     async def close(self) -> None:
-        self._writing.cancel()
+        # Not cancelled: gRPC takes a write that is cancelled for the end of the call.
+        self._closing = True
+        self._wake.set()
         await asyncio.gather(self._writing, return_exceptions=True)
         # The server ends the stream then, so that nothing of it is left when the loop is closed.
         await self._stream.done_writing()
@@ -172,7 +175,7 @@ class PipelineStore:
             raise Failed(f"no answer within {_TIMEOUT_S:.0f} s") from None
 
     async def _write(self) -> None:
-        while True:
+        while not self._closing:
             await self._wake.wait()
             self._wake.clear()
             while self._pending:
