@@ -63,12 +63,12 @@ def account_of(record: AccountRecord) -> Account:
     return Account(record["id"], record["email"], record["data"])
 
 
-def normal_email(email: str) -> str:
+def normal_email(email: object) -> str:
     """The one way in which an address is kept: composed, in small letters. Raises InvalidArgument for what is none.
 
     Whether anybody reads mail there, only a mail can tell.
     """
-    if len(email) > _LONGEST_TYPED:
+    if not isinstance(email, str) or len(email) > _LONGEST_TYPED:
         raise InvalidArgument("That is no e-mail address.", field="email")
     normal = unicodedata.normalize("NFC", email.strip()).lower()
     local, at, domain = normal.rpartition("@")

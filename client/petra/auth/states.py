@@ -35,8 +35,10 @@ class OAuthStates:
         await self._entries.set(state_key(made.state), record, ttl=self._ttl)
         return made
 
-    async def consume(self, state: str) -> OAuthState | None:
-        """What was begun with a state, once; None when it is unknown, expired, or consumed already."""
+    async def consume(self, state: str | None) -> OAuthState | None:
+        """What was begun with a state, once; None when it is missing, unknown, expired, or consumed already."""
+        if not isinstance(state, str):
+            return None
         entry = await self._entries.get_entry(state_key(state))
         if entry is None:
             return None

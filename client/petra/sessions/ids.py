@@ -38,9 +38,9 @@ def new_id(locator: str, handle: str) -> SessionId:
     return SessionId(base64.urlsafe_b64encode(data).decode(), locator, handle)
 
 
-def read_id(text: str) -> SessionId | None:
-    """The parts of an id, or None for what cannot be one."""
-    if len(text) != _ID_CHARACTERS or not text.isascii():
+def read_id(text: object) -> SessionId | None:
+    """The parts of an id, or None for what cannot be one, such as a cookie that is missing."""
+    if not isinstance(text, str) or len(text) != _ID_CHARACTERS or not text.isascii():
         return None
     try:
         data = base64.b64decode(text, altchars=b"-_", validate=True)
